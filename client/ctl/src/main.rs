@@ -1,0 +1,3 @@
+//! The command `buttplugctl`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The service that owns the haptic devices of a user's session.

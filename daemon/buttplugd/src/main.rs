@@ -1,0 +1,3 @@
+//! The service `buttplugd`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pure middle of buttplugd: sessions, routing, device state, definitions.

@@ -1,0 +1,1 @@
+//! Layouts of the C ABI between buttplugd and its protocol plugins.

@@ -1,0 +1,1 @@
+//! The plugin that runs protocols written as data.

@@ -1,0 +1,1 @@
+//! Whole-system tests of buttplugd: the real service on real parts.
