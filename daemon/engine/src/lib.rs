@@ -1,1 +1,10 @@
-//! The pure middle of buttplugd: sessions, routing, device state, definitions.
+//! The pure middle of buttplugd: sessions, version dialects, routing, device state, definitions, pacing and stop rules.
+//!
+//! Bytes and time come in as arguments, effects go out as values. There is no clock, task, socket, file or `unsafe` here;
+//! the shell around it (`buttplugd`) does what the effects ask for.
+
+#![forbid(unsafe_code)]
+
+pub mod vocabulary;
+
+pub mod protocol;
