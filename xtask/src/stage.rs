@@ -1,0 +1,136 @@
+//! Laying out what was built: as a package would install it, or as a folder of plugins for a service that runs from the tree.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+
+use crate::{
+    command::{cargo, run},
+    tree::{Profile, build_dir, root},
+};
+
+/// How files get to their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Copied: what a package holds.
+    Copy,
+    /// Linked: follows the next build.
+    Link,
+}
+
+/// Builds for release and lays everything out under `dir` as a package would install it.
+///
+/// # Errors
+/// When the build fails or a file cannot be written.
+pub fn package(dir: &Path) -> anyhow::Result<()> {
+    run(cargo().args(["build", "--release", "--workspace", "--exclude", "system-tests"]))?;
+    let built = build_dir(Profile::Release);
+    for binary in ["buttplugd", "buttplugctl"] {
+        put(&built.join(binary), &dir.join("usr/bin").join(binary), Place::Copy)?;
+    }
+    plugins(Profile::Release, &dir.join("usr/lib/buttplugd/plugins"), Place::Copy)?;
+    let units = root().join("systemd");
+    for (from, to) in [
+        ("buttplugd.service", "usr/lib/systemd/user/buttplugd.service"),
+        ("buttplugd.socket", "usr/lib/systemd/user/buttplugd.socket"),
+        ("buttplugd-websocket.socket", "usr/lib/systemd/user/buttplugd-websocket.socket"),
+        ("org.buttplugd.Buttplug1.service", "usr/share/dbus-1/services/org.buttplugd.Buttplug1.service"),
+        ("60-buttplugd.rules", "usr/lib/udev/rules.d/60-buttplugd.rules"),
+    ] {
+        put(&units.join(from), &dir.join(to), Place::Copy)?;
+    }
+    for entry in sorted(&root().join("ipc-schema/dbus"))? {
+        if entry.extension().is_some_and(|extension| extension == "xml") {
+            let name = entry.file_name().context("a file without a name")?.to_owned();
+            put(&entry, &dir.join("usr/share/dbus-1/interfaces").join(name), Place::Copy)?;
+        }
+    }
+    eprintln!("staged under {}", dir.display());
+    Ok(())
+}
+
+/// Lays out the plugin folders of one build under `dir`: each maker's `plugin.toml` and, where it has code, its library.
+///
+/// Folders without a `plugin.toml` (the ABI, the SDK) and those for tests only are left out.
+///
+/// # Errors
+/// When a library that a `plugin.toml` names was not built, or a file cannot be written.
+pub fn plugins(profile: Profile, dir: &Path, place: Place) -> anyhow::Result<()> {
+    let built = build_dir(profile);
+    for maker in sorted(&root().join("plugins"))? {
+        let definition = maker.join("plugin.toml");
+        let Some(name) = maker.file_name() else { continue };
+        if !definition.is_file() || name == "example" || name == "hostile" {
+            continue;
+        }
+        let to = dir.join(name);
+        put(&definition, &to.join("plugin.toml"), place)?;
+        if let Some(library) = library_of(&definition)? {
+            let file = format!("lib{library}.so");
+            let from = built.join(&file);
+            if !from.is_file() {
+                bail!(
+                    "{} names library `{library}`, but {} was not built",
+                    definition.display(),
+                    from.display()
+                );
+            }
+            put(&from, &to.join(file), place)?;
+        }
+    }
+    Ok(())
+}
+
+/// The `library` line of a definition, without parsing the rest.
+fn library_of(definition: &Path) -> anyhow::Result<Option<String>> {
+    let text =
+        fs::read_to_string(definition).with_context(|| format!("cannot read {}", definition.display()))?;
+    Ok(text
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .find_map(|line| line.strip_prefix("library")?.trim_start().strip_prefix('='))
+        .map(|value| value.split('#').next().unwrap_or(value).trim().trim_matches('"').to_owned()))
+}
+
+fn put(from: &Path, to: &Path, place: Place) -> anyhow::Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    match fs::remove_file(to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot replace {}", to.display())),
+    }
+    match place {
+        Place::Copy => fs::copy(from, to).map(drop),
+        Place::Link => std::os::unix::fs::symlink(from, to),
+    }
+    .with_context(|| format!("cannot put {} at {}", from.display(), to.display()))
+}
+
+fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_library_line_only_at_the_top() {
+        let folder = std::env::temp_dir().join(format!("xtask-stage-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("plugin.toml");
+        fs::write(&file, "maker = \"A\"\nlibrary = \"buttplug_a\" # code\n").unwrap();
+        assert_eq!(library_of(&file).unwrap().as_deref(), Some("buttplug_a"));
+        fs::write(&file, "maker = \"A\"\n[[protocol]]\nlibrary = \"b\"\n").unwrap();
+        assert_eq!(library_of(&file).unwrap(), None);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
