@@ -7,4 +7,6 @@
 
 pub mod vocabulary;
 
+pub mod view;
+
 pub mod protocol;

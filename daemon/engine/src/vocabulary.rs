@@ -112,6 +112,29 @@ impl InputKind {
     }
 }
 
+/// An inclusive range of integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// The lowest value.
+    pub min: i32,
+    /// The highest value, not below `min`.
+    pub max: i32,
+}
+
+impl Range {
+    /// The range from `min` to `max`, both included.
+    #[must_use]
+    pub const fn new(min: i32, max: i32) -> Self {
+        Self { min, max }
+    }
+
+    /// Whether `value` lies in the range.
+    #[must_use]
+    pub const fn contains(self, value: i32) -> bool {
+        self.min <= value && value <= self.max
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
