@@ -7,6 +7,8 @@
 
 pub mod vocabulary;
 
+pub mod command;
+pub mod fault;
 pub mod view;
 
 pub mod protocol;
