@@ -11,4 +11,5 @@ pub mod command;
 pub mod fault;
 pub mod view;
 
+pub mod advertisement;
 pub mod protocol;

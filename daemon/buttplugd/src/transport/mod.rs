@@ -1,0 +1,184 @@
+//! Byte paths to devices, and the looking for devices, one module a bus.
+//!
+//! A transport knows nothing of protocols, sessions or clients. The definition that matched an advertisement says how the
+//! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
+
+use async_trait::async_trait;
+use engine::{
+    advertisement::Advertisement,
+    protocol::{Endpoint, WriteKind},
+};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+/// An open byte path to one device.
+///
+/// Calls never overlap. Every call has a time limit of its own; one that passes is [`TransportFault::TimedOut`].
+#[async_trait]
+pub trait Transport: Send {
+    /// The endpoints that the device has, of those that [`Access`] names.
+    fn endpoints(&self) -> Vec<Endpoint>;
+
+    /// Sends a packet. `Ok` means that the bus accepted it.
+    async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault>;
+
+    /// Asks for the bytes of an endpoint, at most `max_len` of them.
+    async fn read(&mut self, endpoint: &str, max_len: u32) -> Result<Vec<u8>, TransportFault>;
+
+    /// Has what is new at an endpoint delivered as [`TransportEvent::Notified`].
+    async fn subscribe(&mut self, endpoint: &str) -> Result<(), TransportFault>;
+
+    /// The opposite.
+    async fn unsubscribe(&mut self, endpoint: &str) -> Result<(), TransportFault>;
+
+    /// Closes the path. Failing to is logged by the transport and not the caller's concern.
+    async fn close(self: Box<Self>);
+}
+
+/// What a device sends unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// Bytes at a subscribed endpoint.
+    Notified {
+        /// Where.
+        endpoint: Endpoint,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// The strength of the signal changed, in dBm.
+    Rssi(i16),
+    /// The path is gone; nothing follows.
+    Lost(TransportFault),
+}
+
+/// Why a transport could not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportFault {
+    /// The device is no longer there.
+    #[error("the device is no longer connected: {0}")]
+    Disconnected(String),
+    /// The bus did not answer in time.
+    #[error("no answer within {0} ms")]
+    TimedOut(u64),
+    /// The device has no such endpoint.
+    #[error("the device has no endpoint `{0}`")]
+    NoEndpoint(String),
+    /// The user may not open it; the text names the rule, group or service that would mend it.
+    #[error("not allowed: {0}")]
+    NotAllowed(String),
+    /// The bus refused, in its own words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// How a device is to be opened, from the definition that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Bluetooth LE: characteristics by endpoint name, for each service that a model of the protocol may have.
+    Bluetooth {
+        /// Service, then endpoint name and characteristic.
+        services: Vec<(Uuid, Vec<(Endpoint, Uuid)>)>,
+    },
+    /// A serial port.
+    Serial(SerialSettings),
+    /// A HID device: one endpoint `tx` for output reports, one `rx` for input reports.
+    Hid,
+    /// A device that dialled in over WebSocket: endpoints `tx` and `rx`.
+    WebSocket,
+    /// A simulated device: the endpoints named.
+    Simulated,
+}
+
+/// How a serial port is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SerialSettings {
+    /// Bits a second.
+    pub baud_rate: u32,
+    /// 5 to 8.
+    pub data_bits: u8,
+    /// `N`, `E` or `O`.
+    pub parity: char,
+    /// 1 or 2.
+    pub stop_bits: u8,
+}
+
+/// An open path and what it sends unasked.
+pub struct Opened {
+    /// The path.
+    pub transport: Box<dyn Transport>,
+    /// What the device sends. Ends with [`TransportEvent::Lost`], or by being closed, which means the same.
+    pub events: mpsc::Receiver<TransportEvent>,
+}
+
+/// Something that can be opened, once.
+#[async_trait]
+pub trait Opener: Send {
+    /// Opens the path. Has a time limit of its own.
+    async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault>;
+}
+
+/// A device that a bus has seen.
+pub struct Discovered {
+    /// The bus: `bluetooth`, `serial`, `hid`, `simulated`, ...
+    pub transport: &'static str,
+    /// What it shows of itself.
+    pub advertisement: Advertisement,
+    /// What tells it apart on its bus for life: a Bluetooth address, a serial number, a port name.
+    pub address: String,
+    /// The way to open it.
+    pub opener: Box<dyn Opener>,
+}
+
+/// How a bus is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportStatus {
+    /// The bus, as in [`Discovered::transport`].
+    pub transport: &'static str,
+    /// Whether it can be used.
+    pub state: TransportState,
+    /// Why it is in that state, for people; empty when there is nothing to say.
+    pub reason: String,
+    /// What would mend it: a command, a rule, a group; empty when nothing needs mending.
+    pub hint: String,
+}
+
+/// Whether a bus can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportState {
+    /// It can.
+    Ready,
+    /// Switched off, by the configuration or by the user (an adapter that is powered off).
+    Off,
+    /// It cannot be used: no adapter, no service, no permission.
+    Unavailable,
+}
+
+/// Whether devices are looked for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanWish {
+    /// At least one session wants it.
+    Scan,
+    /// None does. Devices that a bus shows without scanning are reported all the same.
+    Rest,
+}
+
+/// What a bus tells.
+pub enum FromTransport {
+    /// How it is doing; sent at the start and at every change.
+    Status(TransportStatus),
+    /// A device is there. May be said again while it is: a device that is already open is not opened again.
+    Discovered(Discovered),
+    /// A scan ended by itself; the bus has nothing more to find.
+    ScanEnded(&'static str),
+}
+
+/// What every bus runs on: the wish to scan, and where to tell.
+///
+/// Each bus is one task, `run(self, settings...)`, that ends when `tell` is closed.
+#[derive(Clone)]
+pub struct Discovery {
+    /// The wish; watched.
+    pub wish: watch::Receiver<ScanWish>,
+    /// Where to tell. Bounded: a bus waits rather than floods.
+    pub tell: mpsc::Sender<FromTransport>,
+}
