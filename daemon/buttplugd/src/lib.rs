@@ -1,5 +1,10 @@
-//! The service that owns the haptic devices of a user's session: the shell around [`engine`], with all tasks, files and system calls.
+//! The service that owns the haptic devices of a user's session: the shell around the pure `engine`.
 //!
-//! A library so that its parts can be tested; the program is `main.rs`.
+//! This is the only place with tasks, files, sockets and system calls. What is decided (who may drive what, what a stop means,
+//! when a ping is missed) is decided in `engine`; here bytes and time are carried to it, and what it asks for is done.
+
+pub mod config;
+pub mod log;
+pub mod notify;
 
 pub mod transport;
