@@ -1,3 +1,5 @@
+//! The configuration: what is refused and how that is named, and that the annotated file keeps up with the types.
+
 use super::{
     access::{Caller, FrontName, Rule, Verdict},
     value::Pattern,
