@@ -34,7 +34,6 @@ pub enum ClientMessage {
     /// Asks for the charge of a device's battery.
     BatteryLevelCmd(DeviceOnly),
     /// Asks for the strength of a device's radio signal.
-    #[serde(alias = "RssiLevelCmd")]
     RSSILevelCmd(DeviceOnly),
     /// Writes bytes to an endpoint.
     RawWriteCmd(RawWriteCmd),
@@ -66,7 +65,6 @@ pub enum ServerMessage {
     /// The charge of a battery.
     BatteryLevelReading(BatteryLevelReading),
     /// The strength of a radio signal.
-    #[serde(alias = "RssiLevelReading")]
     RSSILevelReading(RSSILevelReading),
     /// Bytes of an endpoint.
     RawReading(RawReading),

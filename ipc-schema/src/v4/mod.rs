@@ -5,6 +5,7 @@
 
 mod client;
 mod device;
+mod monitor;
 mod server;
 
 use schemars::JsonSchema;
@@ -15,6 +16,10 @@ pub use client::{
 };
 pub use device::{
     Device, DeviceList, Feature, InputCommand, InputProperties, InputType, OutputProperties, OutputType,
+};
+pub use monitor::{
+    ClientStatus, Clients, DeviceState, DeviceStatus, DisconnectClient, OutputState, Outputs,
+    ReservedFeature, Status, TransportState, TransportStatus,
 };
 pub use server::{Error, InputReading, Reading, ReadingValue, ServerInfo};
 
@@ -43,6 +48,20 @@ pub enum ClientMessage {
     Reserve(Reservation),
     /// Extension `reserve`: gives a device or feature back.
     Release(Reservation),
+    /// Extension `monitor`: asks how the service, its buses and its devices are; answered by `Status`.
+    RequestStatus(Plain),
+    /// Extension `monitor`: asks who is connected; answered by `Clients`.
+    RequestClients(Plain),
+    /// Extension `monitor`: ends another session, whose outputs are stopped.
+    DisconnectClient(DisconnectClient),
+    /// Extension `monitor`: reads configuration, definitions and plugin folders again.
+    Reload(Plain),
+    /// Extension `monitor`: asks for the value of every output; answered by `Outputs`.
+    RequestOutputs(Plain),
+    /// Extension `monitor`: asks for `OutputsChanged` from now on. A second time changes nothing.
+    SubscribeOutputs(Plain),
+    /// Extension `monitor`: ends `SubscribeOutputs`.
+    UnsubscribeOutputs(Plain),
 }
 
 /// Whatever a server may send to a client of v4.
@@ -60,6 +79,14 @@ pub enum ServerMessage {
     ScanningFinished(Plain),
     /// What an input measured.
     InputReading(InputReading),
+    /// Extension `monitor`: how the service is.
+    Status(Status),
+    /// Extension `monitor`: who is connected.
+    Clients(Clients),
+    /// Extension `monitor`: the value of every output.
+    Outputs(Outputs),
+    /// Extension `monitor`: an event with the outputs that have changed. Quick changes are put together into one event.
+    OutputsChanged(Outputs),
 }
 
 /// A message that has nothing but its Id.
