@@ -1,1 +1,8 @@
-//! Whole-system tests of buttplugd: the real service on real parts.
+//! What whole-system tests of buttplugd are made with: private buses, a fake BlueZ, the real service, and raw clients.
+//!
+//! The tests themselves are in `tests/`. Nothing here knows how the service works inside: it is started as a user's
+//! session would start it, and spoken to as an application would.
+
+pub mod bus;
+
+pub mod bluez;
