@@ -7,9 +7,15 @@
 
 pub mod vocabulary;
 
+pub mod advertisement;
 pub mod command;
 pub mod fault;
 pub mod view;
 
-pub mod advertisement;
+pub mod session;
+
+mod dialect;
+
+pub mod router;
+
 pub mod protocol;

@@ -1,0 +1,110 @@
+//! The state before the handshake: only `RequestServerInfo` is taken, all else is answered with an error that says so.
+
+use std::time::{Duration, Instant};
+
+use ipc_schema::{
+    codec::{BadMessage, Envelope},
+    error::Reason,
+    version::{SpecVersion, VersionError},
+};
+
+use super::{Effect, Form, Hello, Request, voice::Voice};
+use crate::{dialect, fault::Fault, view::DeviceList, vocabulary::RequestId};
+
+/// The name of the handshake, in every version.
+const HELLO: &str = "RequestServerInfo";
+
+/// What this state has: a voice without a version, and perhaps a deadline.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    voice: Voice,
+    due: Option<Instant>,
+}
+
+/// What a message before the handshake came to, if it concerns more than its answer.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// It is the handshake.
+    Hello { id: RequestId, hello: Hello },
+    /// It is a handshake that can never be served. It has been answered.
+    TooNew(Fault),
+}
+
+impl Awaiting {
+    pub(super) fn new(form: Form, limit: Option<Duration>, now: Instant) -> Self {
+        Self { voice: Voice::unknown(form), due: limit.map(|limit| now + limit) }
+    }
+
+    pub(super) const fn form(&self) -> Form {
+        self.voice.form
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes a message; pushes the answer if it was not a handshake that can be served.
+    pub(super) fn message(
+        &self,
+        message: Result<Envelope, BadMessage>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Heard> {
+        let envelope = match message {
+            Ok(envelope) => envelope,
+            Err(bad) => {
+                effects.extend(self.fault(RequestId(bad.id), &Fault::new(bad.reason, bad.text)));
+                return None;
+            }
+        };
+        let id = RequestId(envelope.id.unwrap_or(0));
+        if envelope.name != HELLO {
+            effects.extend(self.expected_hello(id));
+            return None;
+        }
+        match read_hello(&envelope) {
+            Ok(hello) => Some(Heard::Hello { id, hello }),
+            Err(fault) => {
+                effects.extend(self.fault(id, &fault));
+                (fault.reason == Reason::VersionNotSupported).then_some(Heard::TooNew(fault))
+            }
+        }
+    }
+
+    /// The answer to anything but a handshake.
+    pub(super) fn expected_hello(&self, id: RequestId) -> Option<Effect> {
+        let text = "the first message must be the handshake, RequestServerInfo";
+        self.fault(id, &Fault::new(Reason::HandshakeExpected, text))
+    }
+
+    pub(super) fn fault(&self, id: RequestId, fault: &Fault) -> Option<Effect> {
+        self.voice.fault(id, fault, &DeviceList::default())
+    }
+}
+
+fn read_hello(envelope: &Envelope) -> Result<Hello, Fault> {
+    let version = SpecVersion::of_handshake(&envelope.body).map_err(|error| {
+        let reason = match error {
+            VersionError::Unknown { .. } => Reason::VersionNotSupported,
+            VersionError::WrongMember { .. } | VersionError::NotANumber { .. } => Reason::HandshakeMalformed,
+        };
+        Fault::new(reason, error.to_string())
+    })?;
+    if !dialect::is_served(version) {
+        let text = format!("spec version {} is not served", version.number());
+        return Err(Fault::new(Reason::VersionNotSupported, text));
+    }
+    // No device list is needed to read a handshake.
+    let asked =
+        dialect::read(version, envelope, &DeviceList::default()).map_err(|fault| match fault.reason {
+            Reason::MalformedMessage | Reason::InvalidValueType => {
+                Fault::new(Reason::HandshakeMalformed, fault.text)
+            }
+            _ => fault,
+        })?;
+    match asked.request {
+        Request::Hello(hello) => Ok(hello),
+        Request::Ping | Request::Disconnect | Request::Echo(_) | Request::Command(_) => {
+            Err(Fault::new(Reason::HandshakeExpected, "the first message must be the handshake"))
+        }
+    }
+}

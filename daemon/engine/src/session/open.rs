@@ -1,0 +1,212 @@
+//! The state after the handshake: requests become commands, answers become replies, and the ping deadline runs.
+
+use std::time::{Duration, Instant};
+
+use ipc_schema::{
+    codec::{BadMessage, Envelope},
+    error::Reason,
+    extension::Extension,
+};
+
+use super::{
+    Dispatch, Effect, Form, Limits, Request,
+    pending::{Pending, Requested},
+    voice::Voice,
+};
+use crate::{
+    command::{Answer, Command, Event, Outcome},
+    dialect::{self, Asked, Shape},
+    fault::Fault,
+    view::DeviceList,
+    vocabulary::{RequestId, Ticket},
+};
+
+/// The text of a `Test` that asks for an error.
+const ASKS_FOR_ERROR: &str = "Error";
+
+/// What this state has.
+#[derive(Debug)]
+pub(super) struct Open {
+    voice: Voice,
+    limits: Limits,
+    ping: Option<Ping>,
+    pending: Pending,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ping {
+    limit: Duration,
+    due: Instant,
+}
+
+/// What a request means for the session as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    /// The client wants to end the session; its `Ok` has not been sent.
+    Disconnect(RequestId),
+}
+
+impl Open {
+    pub(super) fn new(voice: Voice, limits: Limits, ping_limit: Option<Duration>, now: Instant) -> Self {
+        let ping = ping_limit.map(|limit| Ping { limit, due: now + limit });
+        Self { voice, limits, ping, pending: Pending::default() }
+    }
+
+    pub(super) const fn form(&self) -> Form {
+        self.voice.form
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.ping.map(|ping| ping.due)
+    }
+
+    /// Takes one message of a frame; `position` is its place in the frame, from 0.
+    pub(super) fn message(
+        &mut self,
+        now: Instant,
+        position: usize,
+        message: Result<Envelope, BadMessage>,
+        devices: &DeviceList,
+        dispatches: &mut Vec<Dispatch>,
+        effects: &mut Vec<Effect>,
+    ) -> Next {
+        let (id, asked) = match &message {
+            Ok(envelope) => {
+                (RequestId(envelope.id.unwrap_or(0)), dialect::read(self.voice.version, envelope, devices))
+            }
+            Err(bad) => (RequestId(bad.id), Err(Fault::new(bad.reason, bad.text.clone()))),
+        };
+        match asked {
+            Ok(asked) if position >= self.limits.messages_in_frame && !is_stop(&asked.request) => {
+                let text = format!("a frame may hold {} messages", self.limits.messages_in_frame);
+                effects.extend(self.voice.fault(id, &Fault::new(Reason::TooManyRequests, text), devices));
+                Next::GoOn
+            }
+            Ok(asked) => self.request(now, id, asked, devices, dispatches, effects),
+            Err(fault) => {
+                effects.extend(self.voice.fault(id, &fault, devices));
+                Next::GoOn
+            }
+        }
+    }
+
+    /// Takes one request that could be read.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        asked: Asked,
+        devices: &DeviceList,
+        dispatches: &mut Vec<Dispatch>,
+        effects: &mut Vec<Effect>,
+    ) -> Next {
+        let outcome = match asked.request {
+            Request::Command(command) => match self.admit(&command) {
+                Ok(()) => {
+                    let ticket = self.pending.add(Requested { id, shape: asked.shape }, &command);
+                    dispatches.push(Dispatch { ticket, command });
+                    return Next::GoOn;
+                }
+                Err(fault) => Err(fault),
+            },
+            Request::Ping => {
+                if let Some(ping) = &mut self.ping {
+                    ping.due = now + ping.limit;
+                }
+                Ok(Answer::Done)
+            }
+            Request::Disconnect => return Next::Disconnect(id),
+            Request::Echo(text) if text == ASKS_FOR_ERROR => {
+                Err(Fault::new(Reason::TestRequested, "the client asked for an error"))
+            }
+            Request::Echo(text) => {
+                effects.extend(self.voice.echo(id, text, devices));
+                return Next::GoOn;
+            }
+            Request::Hello(_) => {
+                Err(Fault::new(Reason::HandshakeRepeated, "the handshake of this session is done already"))
+            }
+        };
+        effects.extend(self.voice.outcome(id, Shape::Usual, outcome, devices));
+        Next::GoOn
+    }
+
+    /// Whether the session may ask for this now.
+    fn admit(&self, command: &Command) -> Result<(), Fault> {
+        let room = match command {
+            Command::Stop { .. } => self.limits.requests_in_flight.saturating_add(Limits::STOPS_BEYOND),
+            Command::StartScanning
+            | Command::StopScanning
+            | Command::ListDevices
+            | Command::SetOutputs { .. }
+            | Command::Input { .. }
+            | Command::Reserve { .. }
+            | Command::Release { .. } => self.limits.requests_in_flight,
+        };
+        if self.pending.len() >= room {
+            let text = format!("{room} requests of this session wait for their answer already");
+            return Err(Fault::new(Reason::TooManyRequests, text));
+        }
+        match needed_extension(command) {
+            Some(extension) if !self.voice.granted.contains(extension) => {
+                let text = format!("ask for extension `{extension}` in the handshake");
+                Err(Fault::new(Reason::ExtensionRequired, text))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        devices: &DeviceList,
+        effects: &mut Vec<Effect>,
+    ) {
+        let voice = self.voice;
+        self.pending.answered(ticket, outcome, |request, outcome| {
+            effects.extend(voice.outcome(request.id, request.shape, outcome, devices));
+        });
+    }
+
+    pub(super) fn event(&self, event: &Event, devices: &DeviceList) -> Option<Effect> {
+        self.voice.event(event, devices)
+    }
+
+    /// Replies to everything that still waits, since no answer will reach this session any more.
+    pub(super) fn give_up(&mut self, devices: &DeviceList, effects: &mut Vec<Effect>) {
+        let voice = self.voice;
+        for (request, outcome) in self.pending.give_up() {
+            let outcome = outcome.unwrap_or_else(|| {
+                Err(Fault::new(Reason::SessionClosed, "the session ended before the answer was there"))
+            });
+            effects.extend(voice.outcome(request.id, request.shape, outcome, devices));
+        }
+    }
+
+    pub(super) fn done(&self, id: RequestId, devices: &DeviceList) -> Option<Effect> {
+        self.voice.outcome(id, Shape::Usual, Ok(Answer::Done), devices)
+    }
+
+    /// Tells the client of a fault that no request of its has caused.
+    pub(super) fn fault(&self, fault: &Fault, devices: &DeviceList) -> Option<Effect> {
+        self.voice.fault(RequestId(0), fault, devices)
+    }
+}
+
+fn is_stop(request: &Request) -> bool {
+    matches!(request, Request::Command(Command::Stop { .. }))
+}
+
+fn needed_extension(command: &Command) -> Option<Extension> {
+    match command {
+        Command::Reserve { .. } | Command::Release { .. } => Some(Extension::Reserve),
+        Command::StartScanning
+        | Command::StopScanning
+        | Command::ListDevices
+        | Command::SetOutputs { .. }
+        | Command::Stop { .. }
+        | Command::Input { .. } => None,
+    }
+}

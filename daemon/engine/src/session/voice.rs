@@ -1,0 +1,110 @@
+//! How a session speaks: in which form, version and class of error. It decides nothing.
+
+use ipc_schema::{
+    codec,
+    extension::{Extension, Extensions},
+    version::SpecVersion,
+};
+
+use super::{Effect, Form, Told, Welcome};
+use crate::{
+    command::{Event, Outcome},
+    dialect::{self, Failure, Reply, Shape},
+    fault::Fault,
+    view::DeviceList,
+    vocabulary::RequestId,
+};
+
+/// The form, version and extensions of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice {
+    pub(super) form: Form,
+    pub(super) version: SpecVersion,
+    pub(super) granted: Extensions,
+}
+
+impl Voice {
+    /// The voice before the handshake: errors look the same in every version, and nobody has asked for an extension.
+    pub(super) const fn unknown(form: Form) -> Self {
+        Self { form, version: SpecVersion::NEWEST, granted: Extensions::NONE }
+    }
+
+    pub(super) fn welcome(self, id: RequestId, welcome: Welcome, devices: &DeviceList) -> Option<Effect> {
+        match self.form {
+            Form::Bytes(encoding) => self.send(encoding, id, Reply::Welcome(&welcome), devices),
+            Form::Typed => Some(Effect::Tell(Told::Welcome { id, welcome })),
+        }
+    }
+
+    pub(super) fn outcome(
+        self,
+        id: RequestId,
+        shape: Shape,
+        outcome: Outcome,
+        devices: &DeviceList,
+    ) -> Option<Effect> {
+        match self.form {
+            Form::Typed => Some(Effect::Tell(Told::Reply { id, outcome })),
+            Form::Bytes(encoding) => match &outcome {
+                Ok(answer) => self.send(encoding, id, Reply::Answer(answer, shape), devices),
+                Err(fault) => self.send(encoding, id, Reply::Error(self.failure(fault)), devices),
+            },
+        }
+    }
+
+    pub(super) fn fault(self, id: RequestId, fault: &Fault, devices: &DeviceList) -> Option<Effect> {
+        match self.form {
+            Form::Typed => Some(Effect::Tell(Told::Reply { id, outcome: Err(fault.clone()) })),
+            Form::Bytes(encoding) => self.send(encoding, id, Reply::Error(self.failure(fault)), devices),
+        }
+    }
+
+    pub(super) fn echo(self, id: RequestId, text: String, devices: &DeviceList) -> Option<Effect> {
+        match self.form {
+            Form::Typed => Some(Effect::Tell(Told::Echo { id, text })),
+            Form::Bytes(encoding) => self.send(encoding, id, Reply::Echo(&text), devices),
+        }
+    }
+
+    /// `None` for an event that the version has no message for.
+    pub(super) fn event(self, event: &Event, devices: &DeviceList) -> Option<Effect> {
+        match self.form {
+            Form::Typed => Some(Effect::Tell(Told::Event(event.clone()))),
+            Form::Bytes(encoding) => match dialect::write_event(self.version, encoding, event, devices)? {
+                Ok(payload) => Some(Effect::Send(payload)),
+                Err(fault) => {
+                    tracing::warn!(version = %self.version, %fault, "an event could not be written");
+                    None
+                }
+            },
+        }
+    }
+
+    /// The fault as this client may see it.
+    fn failure(self, fault: &Fault) -> Failure<'_> {
+        let class = fault.reason.class().for_client(self.version, self.granted);
+        let reason = self.granted.contains(Extension::ErrorReason).then_some(fault.reason);
+        Failure { class, text: &fault.text, reason }
+    }
+
+    /// A reply that the version has no message for becomes an error in the same version.
+    fn send(
+        self,
+        encoding: codec::Encoding,
+        id: RequestId,
+        reply: Reply<'_>,
+        devices: &DeviceList,
+    ) -> Option<Effect> {
+        let payload = dialect::write_reply(self.version, encoding, id, reply, devices).or_else(|fault| {
+            let failure = Reply::Error(self.failure(&fault));
+            dialect::write_reply(self.version, encoding, id, failure, devices)
+        });
+        match payload {
+            Ok(payload) => Some(Effect::Send(payload)),
+            Err(fault) => {
+                tracing::error!(version = %self.version, %fault, "an error could not be written");
+                None
+            }
+        }
+    }
+}
