@@ -66,6 +66,15 @@ impl Dialect for V4 {
                 device: DeviceIndex(what.device_index),
                 feature: what.feature_index.map(FeatureIndex),
             }),
+            ClientMessage::RequestStatus(_)
+            | ClientMessage::RequestClients(_)
+            | ClientMessage::DisconnectClient(_)
+            | ClientMessage::Reload(_)
+            | ClientMessage::RequestOutputs(_)
+            | ClientMessage::SubscribeOutputs(_)
+            | ClientMessage::UnsubscribeOutputs(_) => {
+                return Err(Fault::new(Reason::ExtensionRequired, "extension `monitor` was not granted"));
+            }
         };
         Ok(Asked::usual(request))
     }

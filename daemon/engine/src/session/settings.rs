@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ipc_schema::{codec, extension::Extensions};
+use ipc_schema::{
+    codec,
+    extension::{Extension, Extensions},
+};
 
 /// What a session is told about itself when it is made.
 #[derive(Debug, Clone)]
@@ -22,7 +25,9 @@ impl Default for Settings {
         Self {
             server_name: Arc::from("buttplugd"),
             ping_limit: None,
-            extensions: Extensions::all(),
+            extensions: [Extension::ErrorReason, Extension::PingTime, Extension::Reserve]
+                .into_iter()
+                .collect(),
             limits: Limits::default(),
         }
     }
