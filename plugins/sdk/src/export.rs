@@ -47,7 +47,17 @@ macro_rules! export {
             // SAFETY: the table and what it points to are statics, and its functions are the SDK's own.
             unsafe { $crate::private::abi::StaticEntry::new(&PLUGIN_ENTRY) }
         };
+
+        $crate::__direct!($($protocol => $type),+);
     };
+}
+
+/// Without the feature `driver` there is nothing to add.
+#[cfg(not(feature = "driver"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __direct {
+    ($($ignored:tt)*) => {};
 }
 
 /// The static table that both macros need; not for use by hand.

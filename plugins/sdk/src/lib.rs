@@ -26,15 +26,22 @@
 //! plugin_sdk::export! { id: "acme", protocols: { "acme-wave" => Wave } }
 //! ```
 //!
+//! With the feature `driver` there are also [`driver`], which plays the service in an author's tests, and [`vectors`],
+//! which runs the golden vectors beside a plugin.
+//!
 //! The crate does not protect the service from a plugin: a segfault or a loop in a plugin is one in the service.
 
 mod checksum;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod export;
 mod info;
 mod ops;
 mod protocol;
 mod query;
 mod values;
+#[cfg(feature = "driver")]
+pub mod vectors;
 mod vocabulary;
 
 pub use checksum::{crc16_modbus, sum8, xor8};
@@ -44,6 +51,12 @@ pub use protocol::{Event, Failure, Output, Protocol, Wanted};
 pub use query::{Query, Waited};
 pub use values::Values;
 pub use vocabulary::{Endpoint, InputKind, OutputKind, Timer, TransportKind, Wish};
+
+/// The name of the protocol that runs byte patterns which are written in a definition's `[protocol.template]` table.
+pub const TEMPLATE_PROTOCOL: &str = "template";
+
+/// The key of the param under which that table is handed to it, as JSON.
+pub const TEMPLATE_PARAM: &str = "template";
 
 /// What the macros expand to; not for use by hand.
 #[doc(hidden)]
