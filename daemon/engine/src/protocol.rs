@@ -175,3 +175,69 @@ pub enum Operation {
         text: String,
     },
 }
+
+/// Why a call of a plugin gave no operations.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PluginFault {
+    /// The plugin does not do this. The only fault after which it is called again as before: the command fails, the device
+    /// stays.
+    #[error("the protocol does not support this")]
+    Unsupported,
+    /// The device answered what its protocol does not allow.
+    #[error("the device gave an answer that its protocol does not allow")]
+    BadReply,
+    /// The plugin cannot go on with this device; it has logged why.
+    #[error("the plugin could not go on")]
+    Failed,
+    /// The plugin panicked.
+    #[error("the plugin panicked")]
+    Panicked,
+    /// The plugin returned a number that is no status.
+    #[error("the plugin returned the unknown status {0}")]
+    UnknownStatus(i32),
+    /// The call took too long, and its thread was written off.
+    #[error("the plugin did not return within {limit_ms} ms")]
+    TimedOut {
+        /// The limit that was passed.
+        limit_ms: u64,
+    },
+    /// The thread of the plugin ended although nobody asked it to.
+    #[error("the plugin's thread is gone")]
+    ThreadGone,
+    /// More was asked for than a plugin may ask for.
+    #[error("the plugin went over the limit of {limit} {what}")]
+    OverLimit {
+        /// What there was too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// An operation that makes no sense: an endpoint that does not exist, a pointer to nothing, text that is not UTF-8.
+    #[error("the plugin asked for nonsense: {0}")]
+    Nonsense(&'static str),
+    /// The call before this one has not returned yet.
+    #[error("the plugin is still busy")]
+    Busy,
+    /// The plugin has failed before; nothing is asked of it any more.
+    #[error("the plugin has failed before")]
+    WrittenOff,
+}
+
+impl PluginFault {
+    /// Whether the device has to be given up.
+    #[must_use]
+    pub const fn ends_the_device(&self) -> bool {
+        match self {
+            Self::Unsupported | Self::Busy => false,
+            Self::BadReply
+            | Self::Failed
+            | Self::Panicked
+            | Self::UnknownStatus(_)
+            | Self::TimedOut { .. }
+            | Self::ThreadGone
+            | Self::OverLimit { .. }
+            | Self::Nonsense(_)
+            | Self::WrittenOff => true,
+        }
+    }
+}
