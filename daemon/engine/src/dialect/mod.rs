@@ -18,6 +18,14 @@ use crate::{
     vocabulary::RequestId,
 };
 
+mod refusal;
+mod scale;
+mod settings;
+mod tables;
+mod v0;
+mod v1;
+mod v2;
+mod v3;
 mod v4;
 
 /// One spec version.
@@ -106,21 +114,28 @@ pub(crate) struct Failure<'a> {
 macro_rules! with_dialect {
     ($version:expr, $dialect:ident => $run:expr) => {
         match $version {
-            // Versions 0 to 3 are refused by `is_served` before they get here.
-            SpecVersion::V0 | SpecVersion::V1 | SpecVersion::V2 | SpecVersion::V3 | SpecVersion::V4 => {
+            SpecVersion::V0 => {
+                type $dialect = v0::V0;
+                $run
+            }
+            SpecVersion::V1 => {
+                type $dialect = v1::V1;
+                $run
+            }
+            SpecVersion::V2 => {
+                type $dialect = v2::V2;
+                $run
+            }
+            SpecVersion::V3 => {
+                type $dialect = v3::V3;
+                $run
+            }
+            SpecVersion::V4 => {
                 type $dialect = v4::V4;
                 $run
             }
         }
     };
-}
-
-/// Whether there is a dialect for the version.
-pub(crate) const fn is_served(version: SpecVersion) -> bool {
-    match version {
-        SpecVersion::V4 => true,
-        SpecVersion::V0 | SpecVersion::V1 | SpecVersion::V2 | SpecVersion::V3 => false,
-    }
 }
 
 /// Reads a message in the words of a version.
@@ -162,3 +177,6 @@ pub(crate) fn write_event(
 fn write<M: Serialize>(message: &M, encoding: codec::Encoding) -> Result<Vec<u8>, Fault> {
     codec::encode(message, encoding).map_err(|error| Fault::new(Reason::Internal, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

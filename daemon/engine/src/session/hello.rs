@@ -89,10 +89,6 @@ fn read_hello(envelope: &Envelope) -> Result<Hello, Fault> {
         };
         Fault::new(reason, error.to_string())
     })?;
-    if !dialect::is_served(version) {
-        let text = format!("spec version {} is not served", version.number());
-        return Err(Fault::new(Reason::VersionNotSupported, text));
-    }
     // No device list is needed to read a handshake.
     let asked =
         dialect::read(version, envelope, &DeviceList::default()).map_err(|fault| match fault.reason {

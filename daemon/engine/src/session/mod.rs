@@ -61,6 +61,14 @@ pub struct Hello {
     pub ping_time: Option<Duration>,
 }
 
+impl Hello {
+    /// The handshake of a version that knows no extensions.
+    #[must_use]
+    pub const fn without_extensions(client_name: String, version: SpecVersion) -> Self {
+        Self { client_name, version, extensions: Vec::new(), ping_time: None }
+    }
+}
+
 /// What the handshake came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
