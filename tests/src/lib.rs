@@ -6,3 +6,8 @@
 pub mod bus;
 
 pub mod bluez;
+
+pub mod artifact;
+pub mod service;
+
+pub mod peer;
