@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     fault::Fault,
+    monitor::{MonitorAnswer, MonitorRequest, OutputState},
     protocol::InputWish,
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind},
@@ -60,6 +61,8 @@ pub enum Command {
         /// Which feature; all if absent.
         feature: Option<FeatureIndex>,
     },
+    /// Something about the service itself (extension `monitor`).
+    Monitor(MonitorRequest),
 }
 
 /// One output and the value that a client wants it to have, in the range that the client was shown.
@@ -108,6 +111,8 @@ pub enum Answer {
     Devices(DeviceList),
     /// The value of an input.
     Reading(Reading),
+    /// Something about the service itself.
+    Monitor(MonitorAnswer),
 }
 
 /// What a command comes to.
@@ -147,4 +152,6 @@ pub enum Event {
     Reading(Reading),
     /// This session's wish to scan ended, or the scan did.
     ScanningFinished,
+    /// Outputs have changed; quick changes are put together. Goes to the sessions that asked for it.
+    OutputsChanged(Arc<[OutputState]>),
 }

@@ -10,6 +10,7 @@ pub mod vocabulary;
 pub mod advertisement;
 pub mod command;
 pub mod fault;
+pub mod monitor;
 pub mod view;
 
 pub mod session;

@@ -2,6 +2,8 @@
 //!
 //! Whether a session may use an extension is the session's business, not checked here.
 
+mod monitor;
+
 use std::time::Duration;
 
 use ipc_schema::{
@@ -17,10 +19,11 @@ use super::{Asked, Dialect, Reply};
 use crate::{
     command::{Answer, Command, Event, Reading, Setting, StopTarget, StopWhat},
     fault::Fault,
+    monitor::MonitorRequest,
     protocol::InputWish,
     session::{Hello, Request, Welcome},
     view::{DeviceList, DeviceView, FeatureView, InputView, InputWays, OutputView},
-    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range, RequestId},
+    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range, RequestId, SessionId},
 };
 
 /// The Id of everything that is told unasked.
@@ -66,14 +69,18 @@ impl Dialect for V4 {
                 device: DeviceIndex(what.device_index),
                 feature: what.feature_index.map(FeatureIndex),
             }),
-            ClientMessage::RequestStatus(_)
-            | ClientMessage::RequestClients(_)
-            | ClientMessage::DisconnectClient(_)
-            | ClientMessage::Reload(_)
-            | ClientMessage::RequestOutputs(_)
-            | ClientMessage::SubscribeOutputs(_)
-            | ClientMessage::UnsubscribeOutputs(_) => {
-                return Err(Fault::new(Reason::ExtensionRequired, "extension `monitor` was not granted"));
+            ClientMessage::RequestStatus(_) => Request::Command(Command::Monitor(MonitorRequest::Status)),
+            ClientMessage::RequestClients(_) => Request::Command(Command::Monitor(MonitorRequest::Clients)),
+            ClientMessage::DisconnectClient(which) => Request::Command(Command::Monitor(
+                MonitorRequest::Disconnect(SessionId(which.session_id.into())),
+            )),
+            ClientMessage::Reload(_) => Request::Command(Command::Monitor(MonitorRequest::Reload)),
+            ClientMessage::RequestOutputs(_) => Request::Command(Command::Monitor(MonitorRequest::Outputs)),
+            ClientMessage::SubscribeOutputs(_) => {
+                Request::Command(Command::Monitor(MonitorRequest::WatchOutputs))
+            }
+            ClientMessage::UnsubscribeOutputs(_) => {
+                Request::Command(Command::Monitor(MonitorRequest::UnwatchOutputs))
             }
         };
         Ok(Asked::usual(request))
@@ -89,6 +96,7 @@ impl Dialect for V4 {
             Reply::Answer(Answer::Reading(reading), _) => {
                 Ok(ServerMessage::InputReading(input_reading(id, reading)?))
             }
+            Reply::Answer(Answer::Monitor(answer), _) => Ok(monitor::reply(id, answer)),
             Reply::Echo(_) => Err(Fault::new(Reason::Internal, "spec v4 has no message `Test`")),
             Reply::Error(failure) => Ok(ServerMessage::Error(v4::Error {
                 id: id.0,
@@ -107,6 +115,9 @@ impl Dialect for V4 {
             // A reading that v4 has no words for cannot be told.
             Event::Reading(reading) => input_reading(EVENT, reading).ok().map(ServerMessage::InputReading),
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: EVENT.0 })),
+            Event::OutputsChanged(outputs) => {
+                Some(ServerMessage::OutputsChanged(monitor::outputs(EVENT, outputs)))
+            }
         }
     }
 }

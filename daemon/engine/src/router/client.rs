@@ -2,7 +2,7 @@
 //!
 //! Nothing here is proof of identity: the front states what the kernel or the browser told it.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use ipc_schema::version::SpecVersion;
 
@@ -70,4 +70,6 @@ pub struct Introduction {
     pub client_name: Arc<str>,
     /// The spec version that the session speaks.
     pub version: SpecVersion,
+    /// The longest time between two of its pings; `None` when it need not ping.
+    pub ping_limit: Option<Duration>,
 }

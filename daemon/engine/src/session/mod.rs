@@ -319,6 +319,7 @@ impl Session {
         effects.push(Effect::Opened(Introduction {
             client_name: hello.client_name.into(),
             version: hello.version,
+            ping_limit,
         }));
         effects.extend(voice.welcome(id, welcome, &self.devices));
         self.state = State::Open(Open::new(voice, self.settings.limits, ping_limit, now));
@@ -329,7 +330,7 @@ impl Session {
             Event::DeviceAdded { devices, .. } | Event::DeviceRemoved { devices, .. } => {
                 self.devices.clone_from(devices);
             }
-            Event::Reading(_) | Event::ScanningFinished => {}
+            Event::Reading(_) | Event::ScanningFinished | Event::OutputsChanged(_) => {}
         }
         if let State::Open(open) = &self.state {
             effects.extend(open.event(event, &self.devices));

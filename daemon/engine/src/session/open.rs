@@ -142,7 +142,8 @@ impl Open {
             | Command::SetOutputs { .. }
             | Command::Input { .. }
             | Command::Reserve { .. }
-            | Command::Release { .. } => self.limits.requests_in_flight,
+            | Command::Release { .. }
+            | Command::Monitor(_) => self.limits.requests_in_flight,
         };
         if self.pending.len() >= room {
             let text = format!("{room} requests of this session wait for their answer already");
@@ -202,6 +203,7 @@ fn is_stop(request: &Request) -> bool {
 fn needed_extension(command: &Command) -> Option<Extension> {
     match command {
         Command::Reserve { .. } | Command::Release { .. } => Some(Extension::Reserve),
+        Command::Monitor(_) => Some(Extension::Monitor),
         Command::StartScanning
         | Command::StopScanning
         | Command::ListDevices

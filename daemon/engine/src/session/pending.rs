@@ -103,6 +103,7 @@ fn lane(command: &Command) -> Option<DeviceIndex> {
         | Command::ListDevices
         | Command::Stop { .. }
         | Command::Reserve { .. }
-        | Command::Release { .. } => None,
+        | Command::Release { .. }
+        | Command::Monitor(_) => None,
     }
 }
