@@ -73,6 +73,7 @@ impl Dialect for V0 {
                 devices: list.values().map(|view| device(view)).collect(),
             })),
             Reply::Answer(Answer::Reading(reading), _) => Err(refusal::no_message(reading.kind.name())),
+            Reply::Answer(Answer::Monitor(_), _) => Err(refusal::no_message("extension `monitor`")),
             Reply::Echo(text) => Ok(ServerMessage::Test(v0::Test { id: id.0, test_string: text.to_owned() })),
             Reply::Error(failure) => Ok(ServerMessage::Error(v0::Error {
                 id: id.0,
@@ -99,6 +100,7 @@ impl Dialect for V0 {
             // v0 has no inputs.
             Event::Reading(_) => None,
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
+            Event::OutputsChanged(_) => None,
         }
     }
 }

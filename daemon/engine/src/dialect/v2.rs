@@ -91,6 +91,7 @@ impl Dialect for V2 {
                 })),
                 Shape::Usual | Shape::Sensor { .. } => Err(refusal::no_message(reading.kind.name())),
             },
+            Reply::Answer(Answer::Monitor(_), _) => Err(refusal::no_message("extension `monitor`")),
             Reply::Echo(_) => Err(refusal::no_message("`Test`")),
             Reply::Error(failure) => Ok(ServerMessage::Error(v2::Error {
                 id: id.0,
@@ -117,6 +118,7 @@ impl Dialect for V2 {
             // v2 has no subscriptions to inputs.
             Event::Reading(_) => None,
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
+            Event::OutputsChanged(_) => None,
         }
     }
 }

@@ -91,6 +91,7 @@ impl Dialect for V3 {
                 };
                 sensor_reading(id, reading, index).map(ServerMessage::SensorReading)
             }
+            Reply::Answer(Answer::Monitor(_), _) => Err(refusal::no_message("extension `monitor`")),
             Reply::Echo(_) => Err(refusal::no_message("`Test`")),
             Reply::Error(failure) => Ok(ServerMessage::Error(v3::Error {
                 id: id.0,
@@ -125,6 +126,7 @@ impl Dialect for V3 {
                 sensor_reading(RequestId(0), reading, index).ok().map(ServerMessage::SensorReading)
             }
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
+            Event::OutputsChanged(_) => None,
         }
     }
 }

@@ -7,8 +7,8 @@ use ipc_schema::v4::{self, ServerMessage};
 use super::output_type;
 use crate::{
     monitor::{
-        ClientStatus, DeviceState, DeviceStatus, MonitorAnswer, OutputState, ScanWish, Status, TransportState,
-        TransportStatus,
+        ClientStatus, DeviceState, DeviceStatus, MonitorAnswer, OutputState, ScanWish, Status,
+        TransportState, TransportStatus,
     },
     router::Introduction,
     vocabulary::{RequestId, SessionId},
