@@ -20,3 +20,5 @@ mod dialect;
 pub mod router;
 
 pub mod protocol;
+
+pub mod definition;
