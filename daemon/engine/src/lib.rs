@@ -19,6 +19,7 @@ mod dialect;
 
 pub mod router;
 
+pub mod device;
 pub mod protocol;
 
 pub mod definition;
