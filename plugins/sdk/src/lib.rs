@@ -44,6 +44,8 @@ mod values;
 pub mod vectors;
 mod vocabulary;
 
+pub use plugin_abi::StaticEntry;
+
 pub use checksum::{crc16_modbus, sum8, xor8};
 pub use info::{Feature, Info, InputRange, ManufacturerData, Model, OutputRange, Ways};
 pub use ops::{LogLevel, Operation, Ops, WriteKind};

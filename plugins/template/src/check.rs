@@ -114,13 +114,9 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     fn new(model: &'a Model) -> Self {
-        let outputs = model.outputs.iter().map(|output| OutputState {
-            feature: output.feature,
-            kind: output.kind,
-            value: 0,
-            previous: 0,
-            duration_ms: 0,
-        });
+        let outputs = model.outputs.iter();
+        let outputs =
+            outputs.map(|output| OutputState::new(output.feature, output.kind, output.min, output.max));
         Self { model, outputs: outputs.collect() }
     }
 
@@ -185,10 +181,13 @@ impl<'a> Trial<'a> {
         attempt: impl Fn(&Self, usize) -> Result<(), CheckError>,
     ) -> Result<(), CheckError> {
         let model = self.model;
-        for others in [|_: &Output| 0, |output: &Output| output.min, |output: &Output| output.max] {
+        let lowest = |output: &Output, _: &OutputState| output.min;
+        let highest = |output: &Output, _: &OutputState| output.max;
+        let resting = |_: &Output, state: &OutputState| state.rest;
+        for others in [lowest, highest, resting] {
             for at in members {
                 for (state, output) in self.outputs.iter_mut().zip(&model.outputs) {
-                    state.value = others(output);
+                    state.value = others(output, state);
                 }
                 let Some(output) = model.outputs.get(*at) else { continue };
                 for (value, previous, duration_ms) in situations(output) {
@@ -210,8 +209,7 @@ fn situations(output: &Output) -> impl Iterator<Item = (i32, i32, u32)> {
     let (min, max) = (i64::from(output.min), i64::from(output.max));
     let step = ((max - min) / MOST_VALUES).max(1);
     let spread = (0..=MOST_VALUES).map(move |count| min + count * step).filter(move |value| *value <= max);
-    // Rest is tried for every kind but positions, whether the range has it or not: a stop sends it.
-    let rest = if output.kind.is_position() { min } else { 0 };
+    let rest = i64::from(OutputState::new(output.feature, output.kind, output.min, output.max).rest);
     let values = spread.chain([max, rest]).filter_map(|value| i32::try_from(value).ok());
     let times = if output.kind == OutputKind::PositionWithDuration {
         let (shortest, longest) = output.duration_ms;

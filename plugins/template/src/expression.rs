@@ -21,11 +21,19 @@ pub(crate) struct OutputState {
     pub(crate) value: i32,
     pub(crate) previous: i32,
     pub(crate) duration_ms: u32,
+    /// The value at which it does nothing.
+    pub(crate) rest: i32,
 }
 
 impl OutputState {
+    /// An output that does nothing yet. What is nearest to 0 in its range is its rest.
+    pub(crate) fn new(feature: u32, kind: OutputKind, min: i32, max: i32) -> Self {
+        let rest = 0.max(min).min(max.max(min));
+        Self { feature, kind, value: rest, previous: rest, duration_ms: 0, rest }
+    }
+
     pub(crate) const fn at_rest(&self) -> bool {
-        !self.kind.is_position() && self.value == 0
+        !self.kind.is_position() && self.value == self.rest
     }
 }
 

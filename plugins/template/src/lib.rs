@@ -16,15 +16,20 @@
 //! The language is small on purpose: it has no loops, no variables and no memory but the values of the outputs and the
 //! number of the packet. What needs more is code on the SDK. The README of this crate documents every key.
 
+mod bring_up;
 mod check;
 mod checksum;
 mod error;
 mod expression;
 mod expression_text;
+mod identify;
 mod kind;
 mod matching;
 mod pattern;
+mod plugin;
 mod program;
+mod readings;
+mod running;
 mod select;
 pub mod source;
 mod speed;
@@ -34,5 +39,16 @@ mod text;
 pub use check::{Input, Model, Output};
 pub use error::{CheckError, EncodeError, Fault, TemplateError};
 pub use kind::{InputKind, OutputKind};
+pub use plugin::TemplateDevice;
 pub use program::Program;
 pub use source::Template;
+
+plugin_sdk::entry! {
+    static ENTRY, id: "template", protocols: { "template" => TemplateDevice }
+}
+
+/// The plugin, for linking statically. Its only protocol is [`plugin_sdk::TEMPLATE_PROTOCOL`].
+#[must_use]
+pub fn entry() -> &'static plugin_sdk::StaticEntry {
+    &ENTRY
+}
