@@ -76,9 +76,9 @@ impl BringUp {
     }
 
     fn begin(&mut self, step: &Step, running: &mut Running, ops: &mut Ops<'_>) -> Result<(), Failure> {
+        self.tries_left = self.tries_left.saturating_sub(1);
         match &step.action {
             Action::Write { to, response, bytes, answer, .. } => {
-                self.tries_left = self.tries_left.saturating_sub(1);
                 running.fixed(to, *response, bytes)?.write(ops);
                 if let Some(answer) = answer {
                     self.wait(answer, running, ops)?;
