@@ -7,4 +7,5 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
+pub mod plugin;
 pub mod transport;
