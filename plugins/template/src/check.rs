@@ -207,7 +207,7 @@ impl<'a> Trial<'a> {
 /// Values of an output, each with a value before it and a duration.
 fn situations(output: &Output) -> impl Iterator<Item = (i32, i32, u32)> {
     let (min, max) = (i64::from(output.min), i64::from(output.max));
-    let step = ((max - min) / MOST_VALUES).max(1);
+    let step = ((max - min + MOST_VALUES - 1) / MOST_VALUES).max(1);
     let spread = (0..=MOST_VALUES).map(move |count| min + count * step).filter(move |value| *value <= max);
     let rest = i64::from(OutputState::new(output.feature, output.kind, output.min, output.max).rest);
     let values = spread.chain([max, rest]).filter_map(|value| i32::try_from(value).ok());
