@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
@@ -53,6 +53,23 @@ pub fn executable(package: &str, name: &str) -> anyhow::Result<PathBuf> {
 pub fn plugin(package: &str) -> anyhow::Result<PathBuf> {
     build(package)?;
     existing(folder()?.join(format!("lib{}.so", package.replace('-', "_"))))
+}
+
+/// Brings the libraries of all makers up to date.
+///
+/// # Errors
+/// One does not build; the text is the compiler's.
+pub fn all_plugins() -> anyhow::Result<()> {
+    for entry in fs::read_dir(source_tree().join("plugins"))? {
+        let folder = entry?.path();
+        if folder.join("plugin.toml").exists() && folder.join("Cargo.toml").exists() {
+            let manifest = fs::read_to_string(folder.join("Cargo.toml"))?;
+            let manifest: toml::Table = toml::from_str(&manifest)?;
+            let name = manifest.get("package").and_then(|package| package.get("name"));
+            build(name.and_then(toml::Value::as_str).context("a package without a name")?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The root of the source tree.

@@ -8,6 +8,9 @@ pub mod bus;
 pub mod bluez;
 
 pub mod artifact;
+pub mod plugins;
 pub mod service;
 
 pub mod peer;
+
+pub mod conversation;

@@ -49,7 +49,7 @@ pub fn run_demo() -> anyhow::Result<()> {
     run(cargo().args(["build", "--workspace"]))?;
     let folder = Folder::new()?;
     let plugins = folder.path.join("plugins");
-    stage::plugins(Profile::Dev, &plugins, stage::Place::Link)?;
+    stage::plugins(&build_dir(Profile::Dev), &plugins, stage::Place::Link)?;
     let socket = folder.path.join("buttplugd.sock");
     let _service = Service::start(&folder.path, &plugins, &socket)?;
     if io::stdout().is_terminal() { in_a_terminal(&socket) } else { as_lines(&socket) }

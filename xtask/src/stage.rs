@@ -31,7 +31,7 @@ pub fn package(dir: &Path) -> anyhow::Result<()> {
     for binary in ["buttplugd", "buttplugctl"] {
         put(&built.join(binary), &dir.join("usr/bin").join(binary), Place::Copy)?;
     }
-    plugins(Profile::Release, &dir.join("usr/lib/buttplugd/plugins"), Place::Copy)?;
+    plugins(&built, &dir.join("usr/lib/buttplugd/plugins"), Place::Copy)?;
     let units = root().join("systemd");
     for (from, to) in [
         ("buttplugd.service", "usr/lib/systemd/user/buttplugd.service"),
@@ -52,14 +52,13 @@ pub fn package(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lays out the plugin folders of one build under `dir`: each maker's `plugin.toml` and, where it has code, its library.
+/// Lays out the plugin folders of the build in `built` under `dir`: each maker's `plugin.toml` and, where it has code, its library.
 ///
 /// Folders without a `plugin.toml` (the ABI, the SDK) and those for tests only are left out.
 ///
 /// # Errors
 /// When a library that a `plugin.toml` names was not built, or a file cannot be written.
-pub fn plugins(profile: Profile, dir: &Path, place: Place) -> anyhow::Result<()> {
-    let built = build_dir(profile);
+pub fn plugins(built: &Path, dir: &Path, place: Place) -> anyhow::Result<()> {
     for maker in sorted(&root().join("plugins"))? {
         let definition = maker.join("plugin.toml");
         let Some(name) = maker.file_name() else { continue };

@@ -1,0 +1,38 @@
+//! The plugins of this tree, laid out as a package would, for a service under test.
+
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{artifact, service::Home};
+
+/// Builds all plugins and lays them out in a folder that goes when the value is dropped.
+///
+/// # Errors
+/// A plugin does not build, or the folder cannot be written.
+pub fn installed() -> anyhow::Result<TempDir> {
+    artifact::all_plugins()?;
+    let folder = tempfile::Builder::new().prefix("buttplugd-plugins-").tempdir()?;
+    xtask::stage::plugins(&artifact::folder()?, folder.path(), xtask::stage::Place::Link)?;
+    Ok(folder)
+}
+
+/// Imports a user's configuration of another server, as its user would.
+///
+/// # Errors
+/// The import fails; the text says why.
+pub fn import(home: &Home, config: &Value) -> anyhow::Result<()> {
+    let file = home.path().join("imported.json");
+    std::fs::write(&file, config.to_string())?;
+    let output = Command::new(artifact::executable("buttplugctl", "buttplugctl")?)
+        .args(["config", "import"])
+        .arg(&file)
+        .env("XDG_CONFIG_HOME", home.config())
+        .env("XDG_RUNTIME_DIR", home.runtime())
+        .output()
+        .context("running buttplugctl")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Plays folders of conversations against the real service, in every spec version that each file names.
+//!
+//! `CONVERSATIONS` names further folders, separated by colons; nothing of them is part of the project.
+
+use std::path::PathBuf;
+
+use system_tests::{
+    bluez::FakeBluez,
+    bus::Bus,
+    conversation::{Stage, file, play},
+    plugins,
+    service::{Home, Launch},
+};
+
+#[tokio::test]
+async fn every_conversation_comes_as_written() {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conversations")];
+    if let Some(more) = std::env::var_os("CONVERSATIONS") {
+        folders.extend(std::env::split_paths(&more));
+    }
+    let only = std::env::var("CONVERSATION").ok();
+    let system = Bus::system().await.unwrap();
+    let bluez = FakeBluez::start(&system).await.unwrap();
+    let installed = plugins::installed().unwrap();
+    let (mut played, mut wrong) = (0_u16, Vec::new());
+    for conversation in folders.iter().flat_map(|folder| file::read_folder(folder).unwrap()) {
+        if only.as_ref().is_some_and(|only| *only != conversation.case) {
+            continue;
+        }
+        let home = Home::new().unwrap();
+        if let Some(config) = &conversation.user_device_config {
+            plugins::import(&home, config).unwrap();
+        }
+        let launch = Launch::new(&home).system_bus(&system).plugin_path(installed.path()).arg("--no-dbus");
+        let mut service = launch.start().await.unwrap();
+        for version in conversation.versions() {
+            played += 1;
+            let stage = Stage { service: &service, bluez: &bluez };
+            if let Err(error) = play::play(&stage, &conversation, version, played).await {
+                wrong.push(format!("{} in v{version}: {error:#}", conversation.case));
+                // The device may still be connected; the next service starts afresh.
+                break;
+            }
+            service.assert_alive();
+        }
+        let status = service.terminate().await.unwrap();
+        assert!(status.success(), "{status}");
+    }
+    assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
