@@ -61,6 +61,6 @@ fn holds(when: &When, facts: &Facts<'_>, unknown: bool) -> bool {
     let endpoint = when.endpoint.is_empty()
         || facts
             .endpoints
-            .map_or(unknown, |known| when.endpoint.iter().all(|endpoint| known.contains(endpoint)));
+            .map_or(unknown, |known| when.endpoint.iter().any(|endpoint| known.contains(endpoint)));
     variant && identifier && outputs && endpoint
 }

@@ -52,7 +52,7 @@ pub struct When {
     /// The identifier of the model; a trailing `*` stands for any rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identifier: Vec<String>,
-    /// Endpoints that the device has, all of them.
+    /// Endpoints of which the device has at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoint: Vec<String>,
     /// How many outputs the model has.

@@ -123,8 +123,8 @@ fn identifying(identify: &str, name: &str, manufacturer: &[u8]) -> Device {
     if !manufacturer.is_empty() {
         info.manufacturer_data = vec![ManufacturerData { company: 93, data: manufacturer.to_vec() }];
     }
-    let mut device = Device::direct(&info).unwrap();
-    device.call(Call::Identify).unwrap();
+    let mut device = Device::direct(&info).expect("the template is right");
+    device.call(Call::Identify).expect("identification begins");
     device
 }
 
