@@ -1,6 +1,18 @@
 //! Definitions: what `plugin.toml` and the user's files say about devices.
 //!
-//! [`model`] is the data of one file. Nothing here opens a file or a device: the shell hands in texts and advertisements.
+//! [`model`] is the data of one file and [`parse`] reads it; [`catalogue`] is all files as one, which matches advertisements and
+//! looks up devices. Nothing here opens a file or a device: the shell hands in texts and advertisements.
 
 pub mod model;
 mod range;
+
+pub mod parse;
+pub mod problem;
+mod rules;
+
+pub mod catalogue;
+
+pub mod access;
+pub mod matching;
+pub mod resolved;
+pub mod scale;
