@@ -7,5 +7,7 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
+pub mod hub;
+
 pub mod plugin;
 pub mod transport;

@@ -4,6 +4,7 @@
 //! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
 
 use async_trait::async_trait;
+pub use engine::monitor::{ScanWish, TransportState, TransportStatus};
 use engine::{
     advertisement::Advertisement,
     protocol::{Endpoint, WriteKind},
@@ -127,39 +128,6 @@ pub struct Discovered {
     pub address: String,
     /// The way to open it.
     pub opener: Box<dyn Opener>,
-}
-
-/// How a bus is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportStatus {
-    /// The bus, as in [`Discovered::transport`].
-    pub transport: &'static str,
-    /// Whether it can be used.
-    pub state: TransportState,
-    /// Why it is in that state, for people; empty when there is nothing to say.
-    pub reason: String,
-    /// What would mend it: a command, a rule, a group; empty when nothing needs mending.
-    pub hint: String,
-}
-
-/// Whether a bus can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransportState {
-    /// It can.
-    Ready,
-    /// Switched off, by the configuration or by the user (an adapter that is powered off).
-    Off,
-    /// It cannot be used: no adapter, no service, no permission.
-    Unavailable,
-}
-
-/// Whether devices are looked for at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScanWish {
-    /// At least one session wants it.
-    Scan,
-    /// None does. Devices that a bus shows without scanning are reported all the same.
-    Rest,
 }
 
 /// What a bus tells.

@@ -1,0 +1,487 @@
+//! The hub's task: hands messages to the router, and does what it says.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use engine::{
+    command::Command,
+    device::{DeviceCommand, DeviceReport, DeviceTicket},
+    fault::{Fault, Reason},
+    monitor::Status,
+    router::{self, DeviceEntry, Effect, Freshness, OutsideTicket, Peer, Router},
+    session::Dispatch,
+    vocabulary::{DeviceIndex, SessionId},
+};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    DEVICE_QUEUE, DEVICES_MAX, DeviceLink, Generation, Inbox, Journal, Link, Parts, Policy, ReloadRequest,
+    SESSION_QUEUE, ToHub, ToSession, ended, link::Ending,
+};
+use crate::transport::ScanWish;
+
+/// Messages taken at a time, before anyone is told of a new status.
+const TAKEN_AT_ONCE: usize = 64;
+
+pub(super) struct Task {
+    router: Router,
+    receiver: mpsc::Receiver<ToHub>,
+    hub: mpsc::WeakSender<ToHub>,
+    sessions: HashMap<SessionId, SessionPost>,
+    devices: HashMap<DeviceIndex, DevicePost>,
+    /// Devices whose queue is full and for whom a stop waits.
+    doors: FuturesUnordered<BoxFuture<'static, Door>>,
+    outside: BTreeMap<OutsideTicket, oneshot::Sender<Result<(), Fault>>>,
+    sessions_max: usize,
+    policy: Policy,
+    journal: Box<dyn Journal>,
+    reload: mpsc::Sender<ReloadRequest>,
+    status: watch::Sender<Arc<Status>>,
+    wish: watch::Sender<ScanWish>,
+    last_session: u64,
+    last_generation: u64,
+    last_outside: u64,
+    phase: Phase,
+    /// What the router is to be told; the first is being worked on.
+    inputs: VecDeque<router::Input>,
+    /// Kept between messages, so that its room is.
+    effects: Vec<Effect>,
+}
+
+/// The hub's side of a session.
+struct SessionPost {
+    inbox: mpsc::Sender<ToSession>,
+    verdict: Arc<OnceLock<Fault>>,
+}
+
+/// The hub's side of a device.
+struct DevicePost {
+    commands: mpsc::Sender<DeviceCommand>,
+    generation: Generation,
+    /// What must not be lost, while the queue is full. Bounded by the requests that may be in flight.
+    at_the_door: VecDeque<DeviceCommand>,
+}
+
+/// A full queue has room again, or has ended.
+struct Door {
+    device: DeviceIndex,
+    generation: Generation,
+    place: Option<mpsc::OwnedPermit<DeviceCommand>>,
+}
+
+/// How far the end has come.
+enum Phase {
+    Serving,
+    /// Outputs are being stopped.
+    Stopping {
+        stop: OutsideTicket,
+        reply: oneshot::Sender<()>,
+    },
+    /// Sessions and devices have been told to end.
+    Closing {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// Whether the task goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+impl Task {
+    pub(super) fn new(
+        parts: Parts,
+        receiver: mpsc::Receiver<ToHub>,
+        hub: mpsc::WeakSender<ToHub>,
+    ) -> (Self, watch::Receiver<Arc<Status>>, watch::Receiver<ScanWish>) {
+        let mut router = Router::new(now(), parts.left_running);
+        let (status, status_seen) = watch::channel(Arc::new(router.status()));
+        let (wish, wish_seen) = watch::channel(ScanWish::Rest);
+        let task = Self {
+            router,
+            receiver,
+            hub,
+            sessions: HashMap::new(),
+            devices: HashMap::new(),
+            doors: FuturesUnordered::new(),
+            outside: BTreeMap::new(),
+            sessions_max: parts.sessions_max,
+            policy: parts.policy,
+            journal: parts.journal,
+            reload: parts.reload,
+            status,
+            wish,
+            last_session: 0,
+            last_generation: 0,
+            last_outside: 0,
+            phase: Phase::Serving,
+            inputs: VecDeque::new(),
+            effects: Vec::new(),
+        };
+        (task, status_seen, wish_seen)
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut messages = Vec::with_capacity(TAKEN_AT_ONCE);
+        loop {
+            let due = self.router.deadline();
+            // All arms are cancel-safe.
+            tokio::select! {
+                count = self.receiver.recv_many(&mut messages, TAKEN_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for message in messages.drain(..) {
+                        self.take(message);
+                    }
+                }
+                Some(door) = self.doors.next(), if !self.doors.is_empty() => self.open_door(door),
+                () = sleep_until(due), if due.is_some() => self.route(router::Input::Deadline),
+            }
+            self.publish();
+            if self.further() == Next::End {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, message: ToHub) {
+        match message {
+            ToHub::Open { peer, departure, reply } => self.open(peer, departure, reply),
+            ToHub::Opened { session, introduction } => {
+                self.route(router::Input::SessionOpened { session, introduction });
+            }
+            ToHub::Commands { session, dispatches } => self.commands(session, dispatches),
+            ToHub::SessionGone { session } => {
+                self.sessions.remove(&session);
+                self.route(router::Input::SessionClosed { session });
+            }
+            ToHub::StopEverything { reply } => {
+                let ticket = self.next_outside();
+                self.outside.insert(ticket, reply);
+                self.route(router::Input::StopEverything { ticket });
+            }
+            ToHub::Disconnect { session, fault } => self.end_session(session, fault),
+            ToHub::Policy(policy) => self.policy = policy,
+            ToHub::DeviceReady { entry, departure, reply } => self.device_ready(entry, departure, reply),
+            ToHub::Report { device, generation, report } => {
+                if self.is_current(device, generation) {
+                    self.route(router::Input::Report { device, report });
+                }
+            }
+            ToHub::DeviceGone { device, generation, fault } => {
+                if self.is_current(device, generation) {
+                    self.devices.remove(&device);
+                    self.route(router::Input::DeviceGone { device, fault });
+                }
+            }
+            ToHub::DeviceStatus(status) => self.route(router::Input::DeviceStatus(status)),
+            ToHub::Transport(status) => self.route(router::Input::Transport(status)),
+            ToHub::ScanEnded(transport) => self.route(router::Input::ScanEnded { transport }),
+            ToHub::Facts(facts) => self.route(router::Input::Facts(facts)),
+            ToHub::Reloaded { session, ticket, outcome } => {
+                self.route(router::Input::Reloaded { session, ticket, outcome });
+            }
+            ToHub::Shutdown { reply } => self.shut_down(reply),
+        }
+    }
+
+    fn open(
+        &mut self,
+        peer: Peer,
+        departure: mpsc::OwnedPermit<ToHub>,
+        reply: oneshot::Sender<Result<Link, Fault>>,
+    ) {
+        let link = self.admit(&peer).map(|hub| {
+            self.last_session += 1;
+            let session = SessionId(self.last_session);
+            let (sender, receiver) = mpsc::channel(SESSION_QUEUE);
+            let verdict = Arc::new(OnceLock::new());
+            self.sessions.insert(session, SessionPost { inbox: sender, verdict: verdict.clone() });
+            self.route(router::Input::SessionConnected { session, peer: Arc::new(peer) });
+            Link {
+                id: session,
+                devices: self.router.devices().clone(),
+                inbox: Inbox { receiver, verdict, ending: Ending::Untold },
+                hub,
+                departure: Some(departure),
+            }
+        });
+        // A front that no longer waits drops the link, and so the session.
+        drop(reply.send(link));
+    }
+
+    fn admit(&self, peer: &Peer) -> Result<mpsc::Sender<ToHub>, Fault> {
+        match self.phase {
+            Phase::Serving => {}
+            Phase::Stopping { .. } | Phase::Closing { .. } => return Err(ended()),
+        }
+        (self.policy)(peer)?;
+        if self.sessions.len() >= self.sessions_max {
+            let text = format!("{} sessions are open, which is the limit", self.sessions.len());
+            return Err(Fault::new(Reason::TooManySessions, text));
+        }
+        self.hub.upgrade().ok_or_else(ended)
+    }
+
+    fn commands(&mut self, session: SessionId, mut dispatches: Vec<Dispatch>) {
+        match self.phase {
+            Phase::Serving => {}
+            // Nothing is set running any more, and a stop is welcome.
+            Phase::Stopping { .. } | Phase::Closing { .. } => {
+                let (stops, refused): (Vec<_>, Vec<_>) = dispatches
+                    .into_iter()
+                    .partition(|dispatch| matches!(dispatch.command, Command::Stop { .. }));
+                for Dispatch { ticket, .. } in refused {
+                    self.post(session, ToSession::Answer { ticket, outcome: Err(ended()) });
+                }
+                dispatches = stops;
+            }
+        }
+        self.route(router::Input::Commands { session, dispatches });
+    }
+
+    fn device_ready(
+        &mut self,
+        entry: DeviceEntry,
+        departure: mpsc::OwnedPermit<ToHub>,
+        reply: oneshot::Sender<DeviceLink>,
+    ) {
+        let serving = matches!(self.phase, Phase::Serving);
+        let Some(hub) = self.hub.upgrade().filter(|_| serving && self.devices.len() < DEVICES_MAX) else {
+            return;
+        };
+        let device = entry.view.index;
+        self.last_generation += 1;
+        let generation = Generation(self.last_generation);
+        let (sender, commands) = mpsc::channel(DEVICE_QUEUE);
+        // An earlier device of this index loses its queue, and so its task.
+        self.devices
+            .insert(device, DevicePost { commands: sender, generation, at_the_door: VecDeque::new() });
+        let link = DeviceLink { device, commands, generation, hub, departure: Some(departure) };
+        self.route(router::Input::DeviceReady(entry));
+        // A task that no longer waits drops the link, and so the device.
+        drop(reply.send(link));
+    }
+
+    fn is_current(&self, device: DeviceIndex, generation: Generation) -> bool {
+        self.devices.get(&device).is_some_and(|post| post.generation == generation)
+    }
+
+    fn next_outside(&mut self) -> OutsideTicket {
+        self.last_outside += 1;
+        OutsideTicket(self.last_outside)
+    }
+
+    /// Has the router handle an input, and does what it says.
+    ///
+    /// What an effect leads to waits until the effects before it are done: a session that turns out not to read while a set
+    /// of its is being handed out is stopped after that set, not before.
+    fn route(&mut self, input: router::Input) {
+        self.inputs.push_back(input);
+        if self.inputs.len() > 1 {
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        // An input stays in the list while it is worked on, so that the test above sees it.
+        while let Some(input) =
+            self.inputs.front_mut().map(|input| std::mem::replace(input, router::Input::Deadline))
+        {
+            self.router.handle(now(), input, &mut effects);
+            for effect in effects.drain(..) {
+                self.do_effect(effect);
+            }
+            self.inputs.pop_front();
+        }
+        self.effects = effects;
+    }
+
+    fn do_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Device { device, command } => self.command(device, command),
+            Effect::Answer { session, ticket, outcome } => {
+                self.post(session, ToSession::Answer { ticket, outcome });
+            }
+            Effect::Event { session, event } => self.post(session, ToSession::Event(event)),
+            Effect::EndSession { session, fault } => self.end_session(session, fault),
+            Effect::Stopped { ticket, outcome } => self.stopped(ticket, outcome),
+            Effect::Scan(wish) => {
+                self.wish.send_replace(wish);
+            }
+            Effect::Journal { device, running } => self.journal.note(device, running),
+            Effect::Reload { session, ticket } => {
+                let request = ReloadRequest { session, ticket, hub: self.hub.clone() };
+                if self.reload.try_send(request).is_err() {
+                    let fault = Fault::new(Reason::TooManyRequests, "a reload is going on already");
+                    self.route(router::Input::Reloaded { session, ticket, outcome: Err(fault) });
+                }
+            }
+        }
+    }
+
+    /// Gives a session a message; one that has no room for it does not read, and is let go.
+    fn post(&mut self, session: SessionId, message: ToSession) {
+        let Some(post) = self.sessions.get(&session) else { return };
+        match post.inbox.try_send(message) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::warn!(%session, "a client does not read what it is sent; its session is closed");
+                let text = format!("{SESSION_QUEUE} messages waited to be read");
+                self.end_session(session, Fault::new(Reason::SlowReader, text));
+            }
+            // The front has dropped its link, and the hub is about to be told.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+    }
+
+    /// Lets a session go, whatever its front does.
+    fn end_session(&mut self, session: SessionId, fault: Fault) {
+        let Some(post) = self.sessions.remove(&session) else { return };
+        if post.verdict.set(fault).is_err() {
+            tracing::error!(%session, "a session was ended twice");
+        }
+        drop(post);
+        self.route(router::Input::SessionClosed { session });
+    }
+
+    fn command(&mut self, device: DeviceIndex, command: DeviceCommand) {
+        let Some(post) = self.devices.get_mut(&device) else { return };
+        let unsent = if post.at_the_door.is_empty() {
+            match post.commands.try_send(command) {
+                Ok(()) => return,
+                // Its task has ended, and the hub is about to be told.
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::error::TrySendError::Full(command)) => command,
+            }
+        } else {
+            command
+        };
+        match refusable(&unsent) {
+            Some(ticket) => {
+                let text =
+                    format!("{DEVICE_QUEUE} commands wait for device {device}, which does not take them");
+                let result = Err(Fault::new(Reason::TooManyRequests, text));
+                let report = DeviceReport::Answered { ticket, result };
+                self.route(router::Input::Report { device, report });
+            }
+            None => {
+                let first = post.at_the_door.is_empty();
+                post.at_the_door.push_back(unsent);
+                if first {
+                    self.wait_at(device);
+                }
+            }
+        }
+    }
+
+    fn wait_at(&mut self, device: DeviceIndex) {
+        let Some(post) = self.devices.get(&device) else { return };
+        let (commands, generation) = (post.commands.clone(), post.generation);
+        self.doors.push(Box::pin(async move {
+            Door { device, generation, place: commands.reserve_owned().await.ok() }
+        }));
+    }
+
+    fn open_door(&mut self, Door { device, generation, place }: Door) {
+        let Some(post) = self.devices.get_mut(&device).filter(|post| post.generation == generation) else {
+            return;
+        };
+        let Some(place) = place else { return };
+        if let Some(command) = post.at_the_door.pop_front() {
+            place.send(command);
+        }
+        if !post.at_the_door.is_empty() {
+            self.wait_at(device);
+        }
+    }
+
+    fn publish(&mut self) {
+        match self.router.freshness() {
+            Freshness::Fresh => {}
+            Freshness::Stale => {
+                self.status.send_replace(Arc::new(self.router.status()));
+            }
+        }
+    }
+
+    fn shut_down(&mut self, reply: oneshot::Sender<()>) {
+        match self.phase {
+            Phase::Serving => {
+                tracing::info!(
+                    sessions = self.sessions.len(),
+                    devices = self.devices.len(),
+                    "stopping all outputs"
+                );
+                let stop = self.next_outside();
+                self.phase = Phase::Stopping { stop, reply };
+                self.route(router::Input::StopEverything { ticket: stop });
+            }
+            // Whoever asks a second time gives up waiting sooner.
+            Phase::Stopping { .. } | Phase::Closing { .. } => {}
+        }
+    }
+
+    fn stopped(&mut self, ticket: OutsideTicket, outcome: Result<(), Fault>) {
+        if let Some(reply) = self.outside.remove(&ticket) {
+            // The caller may have gone; the stop is done all the same.
+            drop(reply.send(outcome));
+            return;
+        }
+        if !matches!(&self.phase, Phase::Stopping { stop, .. } if *stop == ticket) {
+            return;
+        }
+        if let Err(fault) = outcome {
+            tracing::error!(%fault, "not every output could be stopped");
+        }
+        if let Phase::Stopping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Serving) {
+            self.phase = Phase::Closing { reply };
+        }
+        for session in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.end_session(session, ended());
+        }
+        for device in self.devices.keys().copied().collect::<Vec<_>>() {
+            self.command(device, DeviceCommand::Close { reason: Reason::ShuttingDown });
+        }
+    }
+
+    /// Ends the task when all devices have let go.
+    fn further(&mut self) -> Next {
+        match &self.phase {
+            Phase::Closing { .. } if self.devices.is_empty() => {}
+            Phase::Serving | Phase::Stopping { .. } | Phase::Closing { .. } => return Next::GoOn,
+        }
+        if let Phase::Closing { reply } = std::mem::replace(&mut self.phase, Phase::Serving) {
+            if reply.send(()).is_err() {
+                tracing::debug!("the end came after its limit");
+            }
+        }
+        Next::End
+    }
+}
+
+/// The ticket of a command that may be refused: all but those that bring something to rest.
+fn refusable(command: &DeviceCommand) -> Option<DeviceTicket> {
+    match command {
+        DeviceCommand::Set { ticket, .. } => Some(*ticket),
+        DeviceCommand::Input { ticket, .. } => *ticket,
+        DeviceCommand::Stop { .. } | DeviceCommand::Close { .. } => None,
+    }
+}
+
+/// The engine's idea of now. Follows the virtual time of tests.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
