@@ -85,8 +85,8 @@ impl BringUp {
                 }
             }
             Action::Wait(answer) => self.wait(answer, running, ops)?,
-            Action::Subscribe(endpoint) => ops.subscribe(running.endpoint(endpoint)?),
-            Action::Unsubscribe(endpoint) => ops.unsubscribe(running.endpoint(endpoint)?),
+            Action::Subscribe(endpoint) => running.subscribe(endpoint, ops)?,
+            Action::Unsubscribe(endpoint) => running.unsubscribe(endpoint, ops)?,
             Action::Read { from, .. } => {
                 let endpoint = running.endpoint(from)?;
                 ops.read(endpoint, READ_LENGTH);

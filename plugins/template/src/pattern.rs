@@ -190,6 +190,9 @@ impl Reader<'_, '_> {
             let before = pieces.len();
             match self.text.peek() {
                 next if next == close => {
+                    if close.is_some() && pieces.is_empty() {
+                        return Err((at, Fault::Empty));
+                    }
                     self.text.next();
                     return Ok(pieces);
                 }

@@ -106,7 +106,7 @@ impl Protocol for TemplateDevice {
                 if let Event::Timer(timer) = event {
                     self.running.delayed(timer, ops);
                 }
-                self.readings.event(event, ops);
+                self.readings.event(event, &self.running, ops);
                 return Ok(());
             }
         };

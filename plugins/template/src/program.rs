@@ -23,6 +23,8 @@ const MAX_ENTRIES: usize = 64;
 const MAX_TABLE: usize = 2048;
 /// The longest text of a pattern or an expression, in bytes.
 const MAX_TEXT: usize = 4096;
+/// Why a step of identification may not ask for the model.
+const NO_MODEL: &str = "the model is not known yet: only `endpoint` may choose, and nothing is at rest";
 /// How long a notification for a single reading may take where the template is silent.
 const READING_MS: u32 = 1000;
 /// No limit or delay of a template is longer than ten minutes.
@@ -313,7 +315,7 @@ fn read_identify(context: &Context, identify: &source::Identify) -> Result<Ident
     let steps = context.list("identify.steps", &identify.steps, |key, step| {
         let step = steps::read(context, key, step)?;
         if step.needs_model() {
-            return Err(fault(&step.key, Fault::NotHere(String::from("a model that is not known yet"))));
+            return Err(fault(&step.key, Fault::Shape(String::from(NO_MODEL))));
         }
         Ok(step)
     })?;

@@ -109,7 +109,7 @@ impl Readings {
         }
         let (read, timer) = (reading.read, reading.timer);
         let input = reading.input().cloned();
-        self.follow(&before, ops);
+        self.follow(&before, running, ops);
         let Some(input) = input else { return Ok(()) };
         match (wanted.wish, read) {
             (Wish::Read, Some(endpoint)) => ops.read(endpoint, READ_LENGTH),
@@ -124,7 +124,7 @@ impl Readings {
     }
 
     /// Takes an event that may be a reading, or the end of waiting for one.
-    pub(crate) fn event(&mut self, event: Event<'_>, ops: &mut Ops<'_>) {
+    pub(crate) fn event(&mut self, event: Event<'_>, running: &Running, ops: &mut Ops<'_>) {
         let before = self.listening();
         for reading in &mut self.inputs {
             match event {
@@ -160,27 +160,31 @@ impl Readings {
                 | Event::Timer(_) => {}
             }
         }
-        self.follow(&before, ops);
+        self.follow(&before, running, ops);
     }
 
     fn listening(&self) -> Vec<Endpoint> {
         self.inputs.iter().filter(|reading| reading.listens()).filter_map(|reading| reading.notify).collect()
     }
 
-    /// Subscribes what is listened to now and was not before, and the reverse.
-    fn follow(&self, before: &[Endpoint], ops: &mut Ops<'_>) {
+    /// Subscribes what is listened to now and was not before, and the reverse; but not what the bring-up subscribed.
+    fn follow(&self, before: &[Endpoint], running: &Running, ops: &mut Ops<'_>) {
         let now = self.listening();
-        for (place, endpoint) in now.iter().enumerate() {
-            if !before.contains(endpoint) && !now.iter().take(place).any(|earlier| earlier == endpoint) {
-                ops.subscribe(*endpoint);
-            }
-        }
-        for (place, endpoint) in before.iter().enumerate() {
-            if !now.contains(endpoint) && !before.iter().take(place).any(|earlier| earlier == endpoint) {
-                ops.unsubscribe(*endpoint);
-            }
-        }
+        only_in(&now, before).filter(|endpoint| !running.is_subscribed(*endpoint)).for_each(|endpoint| {
+            ops.subscribe(endpoint);
+        });
+        only_in(before, &now).filter(|endpoint| !running.is_subscribed(*endpoint)).for_each(|endpoint| {
+            ops.unsubscribe(endpoint);
+        });
     }
+}
+
+/// What is in the first list and not in the second, each once.
+fn only_in(these: &[Endpoint], those: &[Endpoint]) -> impl Iterator<Item = Endpoint> {
+    these.iter().enumerate().filter_map(|(place, endpoint)| {
+        let repeated = these.iter().take(place).any(|earlier| earlier == endpoint);
+        (!repeated && !those.contains(endpoint)).then_some(*endpoint)
+    })
 }
 
 fn ask(input: &Input, running: &mut Running, ops: &mut Ops<'_>) -> Result<(), Failure> {

@@ -28,6 +28,8 @@ pub(crate) struct Running {
     set: Vec<bool>,
     active: Vec<Active>,
     seq: u8,
+    /// Endpoints that the bring-up subscribed; readings leave them so.
+    subscribed: Vec<Endpoint>,
 }
 
 /// A packet that this model uses.
@@ -63,7 +65,15 @@ struct Due {
 impl Running {
     pub(crate) fn new(program: Arc<Program>, info: &Info) -> Self {
         let endpoints = info.endpoints.clone();
-        Self { program, endpoints, outputs: Vec::new(), set: Vec::new(), active: Vec::new(), seq: 0 }
+        Self {
+            program,
+            endpoints,
+            outputs: Vec::new(),
+            set: Vec::new(),
+            active: Vec::new(),
+            seq: 0,
+            subscribed: Vec::new(),
+        }
     }
 
     pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Failure> {
@@ -71,7 +81,28 @@ impl Running {
         known.ok_or_else(|| Failure::failed(format!("the device has no endpoint {name}")))
     }
 
-    /// Whether a packet, a step or an input is meant for this device, as far as only its endpoints decide.
+    /// A step of the bring-up subscribes.
+    pub(crate) fn subscribe(&mut self, name: &str, ops: &mut Ops<'_>) -> Result<(), Failure> {
+        let endpoint = self.endpoint(name)?;
+        self.subscribed.push(endpoint);
+        ops.subscribe(endpoint);
+        Ok(())
+    }
+
+    /// A step of the bring-up unsubscribes.
+    pub(crate) fn unsubscribe(&mut self, name: &str, ops: &mut Ops<'_>) -> Result<(), Failure> {
+        let endpoint = self.endpoint(name)?;
+        self.subscribed.retain(|known| *known != endpoint);
+        ops.unsubscribe(endpoint);
+        Ok(())
+    }
+
+    /// Whether the bring-up subscribed an endpoint for good.
+    pub(crate) fn is_subscribed(&self, endpoint: Endpoint) -> bool {
+        self.subscribed.contains(&endpoint)
+    }
+
+    /// The endpoints that the device has.
     pub(crate) fn names(&self) -> Vec<String> {
         self.endpoints.iter().map(|(name, _)| name.clone()).collect()
     }

@@ -113,7 +113,7 @@ pub struct Write {
 
 /// What the keep-alive sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "wanted \"all\", \"last\" or a list of packets")]
 #[schemars(rename = "TemplateKeepAlive")]
 pub enum KeepAlive {
     /// A word: `"all"` makes every packet anew from the current values.

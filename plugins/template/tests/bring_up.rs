@@ -248,3 +248,12 @@ fn decimal_text_is_a_value() {
     device.notified("rx", b"sOK;").unwrap();
     assert_eq!(taken(&mut device), ["ready", "subscribe rx", "reading 0 890"]);
 }
+
+#[test]
+fn an_input_leaves_the_subscription_of_the_bring_up_alone() {
+    let template = "start = [{ subscribe = 'rx' }]\ninput = [{ kind = 'battery', notify = 'rx' }]";
+    let mut device = common::started(template, &ENDPOINTS, vec![sensor(0, InputKind::Battery)]);
+    device.call(wanted(0, InputKind::Battery, plugin_sdk::Wish::Read)).unwrap();
+    device.notified("rx", &[42]).unwrap();
+    assert_eq!(taken(&mut device), ["subscribe rx", "ready", "reading 0 42"]);
+}

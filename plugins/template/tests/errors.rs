@@ -8,7 +8,7 @@ const ROWS: &[(&str, &str)] = &[
     ("packet = [{ byte = '00' }]", "packet[0].byte: unknown field `byte`"),
     ("packet = [{ to = 'tx' }]", "packet[0]: missing field `bytes`"),
     ("start = [{ wait_ms = 'x' }]", "start[0].wait_ms: invalid type"),
-    ("keep_alive = 'none'", "keep_alive: data did not match"),
+    ("keep_alive = 'none'", "keep_alive: wanted \"all\", \"last\" or a list of packets"),
     // Patterns.
     ("packet = [{ bytes = '' }]", "packet[0].bytes: must not be empty"),
     ("packet = [{ bytes = '5' }]", "packet[0].bytes, column 1: `5` is not a number that fits"),
@@ -22,6 +22,7 @@ const ROWS: &[(&str, &str)] = &[
     ("packet = [{ bytes = '(00' }]", "packet[0].bytes, column 4: the end stands where a closing bracket"),
     ("packet = [{ bytes = '00*9999' }]", "packet[0].bytes, column 4: longer than 512"),
     ("packet = [{ bytes = '(((((00)))))' }]", "packet[0].bytes, column 6: nested too deeply"),
+    ("packet = [{ bytes = '00 ( )' }]", "packet[0].bytes, column 6: must not be empty"),
     ("packet = [{ bytes = '{v', rest = '00' }]", "packet[0].bytes"),
     ("packet = [{ bytes = '00', rest = '{' }]", "packet[0].rest, column 2"),
     // Expressions.
@@ -67,7 +68,7 @@ const ROWS: &[(&str, &str)] = &[
     ("identify = { before = '' }", "identify.before: must not be empty"),
     (
         "identify = { steps = [{ read = 'rx', when = { outputs = 1 } }] }",
-        "identify.steps[0]: `a model that is not known yet` has no meaning here",
+        "identify.steps[0]: the model is not known yet",
     ),
     // Inputs, keep-alive, stop.
     ("input = [{ kind = 'battery' }]", "input[0]: neither `read` nor `notify`"),
@@ -198,6 +199,19 @@ fn the_check_wants_an_input_for_every_input_and_knows_the_endpoints() {
     assert_eq!(program.check_endpoints(&["bat"]), Ok(()));
     let unknown = program.check_endpoints(&["tx"]).unwrap_err();
     assert_eq!(unknown[0].to_string(), "input[0]: no endpoint `bat` in this protocol");
+}
+
+/// Editors complete from this; the schema of definition files includes it.
+#[test]
+fn the_schema_has_every_key_and_refuses_others() {
+    let schema = serde_json::to_value(schemars::schema_for!(plugin_template::Template)).expect("it is JSON");
+    assert_eq!(schema["additionalProperties"], false);
+    for key in ["identify", "start", "let", "tables", "packet", "input", "keep_alive", "stop"] {
+        assert!(schema["properties"].get(key).is_some(), "{key}");
+    }
+    for table in ["Packet", "Write", "Step", "When", "Identify", "Manufacturer", "HandOver", "Input"] {
+        assert_eq!(schema["$defs"][format!("Template{table}")]["additionalProperties"], false, "{table}");
+    }
 }
 
 /// Texts that are nearly patterns: made of the language's own pieces.
