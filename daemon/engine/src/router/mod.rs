@@ -16,7 +16,6 @@ mod sessions;
 mod stop;
 mod telling;
 
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

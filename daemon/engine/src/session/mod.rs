@@ -10,6 +10,9 @@ mod pending;
 mod settings;
 mod voice;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use ipc_schema::{
