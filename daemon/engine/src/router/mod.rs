@@ -16,6 +16,9 @@ mod sessions;
 mod stop;
 mod telling;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
