@@ -485,6 +485,13 @@ impl Catalogue {
         }
     }
 
+    /// What a model can do before any rule of the user; `None` if there is no such protocol.
+    #[must_use]
+    pub fn features(&self, protocol: &str, identifier: &str) -> Option<&[Feature]> {
+        let number = *self.by_id.get(protocol)?;
+        Some(self.model(number, self.protocols.get(number)?, identifier).2)
+    }
+
     /// Whether a model of the protocol, or one that was added, has this identifier.
     #[must_use]
     pub fn is_listed(&self, protocol: &str, identifier: &str) -> bool {

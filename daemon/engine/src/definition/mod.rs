@@ -16,3 +16,10 @@ pub mod access;
 pub mod matching;
 pub mod resolved;
 pub mod scale;
+
+pub mod edit;
+pub mod explain;
+pub mod import;
+mod import_limits;
+mod import_models;
+pub mod indices;

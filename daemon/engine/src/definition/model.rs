@@ -221,7 +221,9 @@ pub struct Model {
 pub struct AddedModel {
     /// The protocol that it speaks.
     pub protocol: String,
-    /// What the device says it is: its advertised name, or what the protocol's code asks of it.
+    /// What the device says it is: its advertised name, or what the protocol's code asks of it. Empty where the entry only adds a
+    /// way to recognise what the protocol knows.
+    #[serde(default)]
     pub identifiers: Vec<String>,
     /// The name that people see. Default: that of the protocol's default.
     pub name: Option<String>,

@@ -136,7 +136,14 @@ fn check_protocol(protocol: &Protocol, library: Option<&str>, at: &str, report: 
 }
 
 fn check_added(model: &AddedModel, at: &str, report: &mut Report<'_>) {
-    check_identifiers(&model.identifiers, &mut BTreeSet::new(), at, report);
+    let matches = !(model.bluetooth.is_empty()
+        && model.serial.is_empty()
+        && model.hid.is_empty()
+        && model.websocket.is_empty());
+    let only_matches = matches && model.name.is_none() && model.variant.is_none() && model.features.is_none();
+    if !(only_matches && model.identifiers.is_empty()) {
+        check_identifiers(&model.identifiers, &mut BTreeSet::new(), at, report);
+    }
     if let Some(name) = &model.name {
         check_text(name, &format!("{at}.name"), report);
     }

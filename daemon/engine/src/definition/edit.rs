@@ -1,0 +1,339 @@
+//! Changes to a file of the user, for `buttplugctl config`: the text comes in and goes out, with its comments and order.
+//!
+//! A file that has an error is not touched, and neither is one that would have one after the change.
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+
+use super::{
+    model::Which,
+    parse::{AnyTemplate, Layer, Parsed, parse},
+    problem::Problem,
+};
+use crate::vocabulary::{OutputKind, Range};
+
+/// One change to what the user wants of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Gives it a name, or takes it away.
+    Rename(Option<String>),
+    /// Whether it may be used.
+    Access(AccessWish),
+    /// The index that it shall have for life.
+    Index(Option<u32>),
+    /// The shortest time between two packets in milliseconds.
+    MessageGap(Option<u32>),
+    /// Something about one output.
+    Output {
+        /// The index of the feature.
+        feature: u32,
+        /// Which output of it.
+        kind: OutputKind,
+        /// What about it.
+        change: OutputChange,
+    },
+}
+
+/// Whether a device may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessWish {
+    /// Never.
+    Deny,
+    /// Yes, and others only if they are allowed too.
+    Allow,
+    /// As other rules have it.
+    Unsaid,
+}
+
+/// One change to an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputChange {
+    /// The part of the device's own range that may be used; `None` lifts the limit.
+    Limit(Option<Range>),
+    /// The times in milliseconds that may be asked for; `None` lifts the limit.
+    LimitDuration(Option<(u32, u32)>),
+    /// Whether clients see it.
+    Shown(Visibility),
+    /// Which way it goes.
+    Heading(Turn),
+}
+
+/// Whether clients see an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// They do.
+    Shown,
+    /// They do not.
+    Disabled,
+}
+
+/// Which way an output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// As the device has it.
+    Forward,
+    /// The other way.
+    Inverted,
+}
+
+/// A change that was not made. The file stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The file had an error before.
+    #[error("the file has an error, and is left as it is: {0}")]
+    BrokenBefore(Problem),
+    /// The change is not possible.
+    #[error("the change cannot be made: {0}")]
+    Refused(Problem),
+}
+
+/// The text of a user's file after a change. `file` is its path, for messages.
+///
+/// The entry with exactly this `which` is changed; if there is none, one is added at the end.
+///
+/// # Errors
+/// The file has an error, or would have one.
+pub fn apply(file: &str, text: &str, which: &Which, change: &Change) -> Result<String, EditError> {
+    if let Some(problem) = first_problem(file, text) {
+        return Err(EditError::BrokenBefore(problem));
+    }
+    let odd = |reason: String| {
+        EditError::BrokenBefore(Problem { file: file.to_owned(), line: None, key: String::new(), reason })
+    };
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: toml_edit::TomlError| odd(error.message().to_owned()))?;
+    let devices = document.entry("device").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    if let Item::Value(Value::Array(inline)) = devices {
+        // `device = [{ .. }]`: allowed, though nobody writes it so.
+        *devices = Item::ArrayOfTables(
+            inline.iter().filter_map(Value::as_inline_table).cloned().map(InlineTable::into_table).collect(),
+        );
+    }
+    let Some(devices) = devices.as_array_of_tables_mut() else {
+        return Err(odd("`device` is not a list of tables, `[[device]]`".to_owned()));
+    };
+    let position = devices.iter().position(|table| is_about(table, which));
+    let position = position.unwrap_or_else(|| {
+        let mut table = Table::new();
+        table.insert("which", value(which_table(which)));
+        if !text.trim().is_empty() {
+            table.decor_mut().set_prefix("\n");
+        }
+        devices.push(table);
+        devices.len() - 1
+    });
+    if let Some(table) = devices.get_mut(position) {
+        change_entry(table, change);
+    }
+    let changed = document.to_string();
+    match first_problem(file, &changed) {
+        Some(problem) => Err(EditError::Refused(problem)),
+        None => Ok(changed),
+    }
+}
+
+fn first_problem(file: &str, text: &str) -> Option<Problem> {
+    match parse(file, text, Layer::User, &AnyTemplate) {
+        Parsed::Good(_) => None,
+        Parsed::Broken { problems, .. } => problems.into_iter().next(),
+    }
+}
+
+fn is_about(table: &Table, which: &Which) -> bool {
+    let Some(found) = table.get("which").and_then(Item::as_table_like) else { return false };
+    let says = |key: &str| found.get(key).and_then(Item::as_str);
+    let same_address = match (says("address"), which.address.as_deref()) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    same_address
+        && says("protocol") == which.protocol.as_deref()
+        && says("identifier") == which.identifier.as_deref()
+}
+
+pub(super) fn which_table(which: &Which) -> InlineTable {
+    let mut table = InlineTable::new();
+    let keys =
+        [("protocol", &which.protocol), ("identifier", &which.identifier), ("address", &which.address)];
+    for (key, said) in keys {
+        if let Some(said) = said {
+            table.insert(key, said.as_str().into());
+        }
+    }
+    table
+}
+
+/// Sets a key and keeps the comment beside it, or removes it.
+fn set(table: &mut dyn TableLike, key: &str, new: Option<Value>) {
+    let Some(mut new) = new else {
+        table.remove(key);
+        return;
+    };
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        None => {
+            table.insert(key, Item::Value(new));
+        }
+    }
+}
+
+fn change_entry(table: &mut Table, change: &Change) {
+    match change {
+        Change::Rename(name) => set(table, "name", name.as_deref().map(Value::from)),
+        Change::Access(wish) => {
+            let (deny, allow) = match wish {
+                AccessWish::Deny => (Some(true.into()), None),
+                AccessWish::Allow => (None, Some(true.into())),
+                AccessWish::Unsaid => (None, None),
+            };
+            set(table, "deny", deny);
+            set(table, "allow", allow);
+        }
+        Change::Index(index) => set(table, "index", index.map(|index| i64::from(index).into())),
+        Change::MessageGap(gap) => set(table, "message_gap_ms", gap.map(|gap| i64::from(gap).into())),
+        Change::Output { feature, kind, change } => change_output(table, *feature, *kind, *change),
+    }
+}
+
+fn change_output(table: &mut Table, feature: u32, kind: OutputKind, change: OutputChange) {
+    let same = |output: &dyn TableLike| {
+        output.get("feature").and_then(Item::as_integer) == Some(i64::from(feature))
+            && output.get("kind").and_then(Item::as_str) == Some(kind.name())
+    };
+    let outputs = table.entry("outputs").or_insert_with(|| value(Array::new()));
+    if let Some(tables) = outputs.as_array_of_tables_mut() {
+        // `[[device.outputs]]`.
+        if let Some(found) = tables.iter_mut().find(|table| same(*table)) {
+            change_limit(found, change);
+            return;
+        }
+        let mut new = Table::new();
+        new.insert("feature", value(i64::from(feature)));
+        new.insert("kind", value(kind.name()));
+        change_limit(&mut new, change);
+        tables.push(new);
+        return;
+    }
+    let Some(outputs) = outputs.as_array_mut() else { return };
+    if let Some(found) =
+        outputs.iter_mut().filter_map(Value::as_inline_table_mut).find(|output| same(*output))
+    {
+        change_limit(found, change);
+    } else {
+        let mut new = InlineTable::new();
+        new.insert("feature", i64::from(feature).into());
+        new.insert("kind", kind.name().into());
+        change_limit(&mut new, change);
+        outputs.push(new);
+    }
+}
+
+fn change_limit(output: &mut dyn TableLike, change: OutputChange) {
+    match change {
+        OutputChange::Limit(range) => {
+            set(output, "range", range.map(|range| pair(range.min.into(), range.max.into())))
+        }
+        OutputChange::LimitDuration(times) => {
+            set(
+                output,
+                "duration_ms",
+                times.map(|(shortest, longest)| pair(shortest.into(), longest.into())),
+            );
+        }
+        OutputChange::Shown(Visibility::Shown) => set(output, "disabled", None),
+        OutputChange::Shown(Visibility::Disabled) => set(output, "disabled", Some(true.into())),
+        OutputChange::Heading(Turn::Forward) => set(output, "invert", None),
+        OutputChange::Heading(Turn::Inverted) => set(output, "invert", Some(true.into())),
+    }
+}
+
+fn pair(first: i64, second: i64) -> Value {
+    Value::Array([first, second].into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(address: &str) -> Which {
+        Which { address: Some(address.into()), ..Which::default() }
+    }
+
+    #[track_caller]
+    fn check(before: &str, change: Change, after: &str) {
+        assert_eq!(apply("u.toml", before, &device("AA:01"), &change).as_deref(), Ok(after));
+    }
+
+    fn limit(min: i32, max: i32) -> Change {
+        let change = OutputChange::Limit(Some(Range::new(min, max)));
+        Change::Output { feature: 0, kind: OutputKind::Vibrate, change }
+    }
+
+    #[test]
+    fn an_empty_file_gets_an_entry() {
+        check(
+            "",
+            Change::Rename(Some("Mine".into())),
+            "[[device]]\nwhich = { address = \"AA:01\" }\nname = \"Mine\"\n",
+        );
+    }
+
+    #[test]
+    fn comments_and_other_entries_stay() {
+        check(
+            "# mine\n[[device]] # first\nwhich = { address = 'aa:01' } # the old one\nname = 'a' # name\n\n[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n",
+            Change::Rename(Some("b".into())),
+            "# mine\n[[device]] # first\nwhich = { address = 'aa:01' } # the old one\nname = \"b\" # name\n\n[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n",
+        );
+    }
+
+    #[test]
+    fn a_limit_is_added_changed_and_lifted() {
+        let entry = "[[device]]\nwhich = { address = \"AA:01\" }\n";
+        let limited = format!("{entry}outputs = [{{ feature = 0, kind = \"vibrate\", range = [0, 10] }}]\n");
+        check(entry, limit(0, 10), &limited);
+        let lower = limited.replace("10]", "5]");
+        check(&limited, limit(0, 5), &lower);
+        let lifted =
+            Change::Output { feature: 0, kind: OutputKind::Vibrate, change: OutputChange::Limit(None) };
+        check(&limited, lifted, &limited.replace(", range = [0, 10] ", ""));
+    }
+
+    #[test]
+    fn a_limit_in_a_table_of_its_own_is_found() {
+        let before = "[[device]]\nwhich = { address = \"AA:01\" }\n[[device.outputs]]\nfeature = 0\nkind = \"vibrate\"\nrange = [0, 9] # gentle\n";
+        check(before, limit(0, 3), &before.replace('9', "3"));
+    }
+
+    #[test]
+    fn deny_and_allow_take_each_others_place() {
+        let entry = "[[device]]\nwhich = { address = \"AA:01\" }\n";
+        let denied = format!("{entry}deny = true\n");
+        check(entry, Change::Access(AccessWish::Deny), &denied);
+        check(&denied, Change::Access(AccessWish::Allow), &format!("{entry}allow = true\n"));
+        check(&denied, Change::Access(AccessWish::Unsaid), entry);
+    }
+
+    #[test]
+    fn a_new_entry_comes_last() {
+        check(
+            "[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n",
+            Change::Index(Some(4)),
+            "[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n\n[[device]]\nwhich = { address = \"AA:01\" }\nindex = 4\n",
+        );
+    }
+
+    #[test]
+    fn a_broken_file_and_a_broken_change_are_refused() {
+        let broken = "[[device]]\nwhich = { adress = 'AA:01' }\n";
+        let before = apply("u.toml", broken, &device("AA:01"), &Change::Index(None));
+        assert!(matches!(before, Err(EditError::BrokenBefore(problem)) if problem.line == Some(2)));
+        let after = apply("u.toml", "", &device("AA:01"), &limit(-3, 5));
+        assert!(
+            matches!(after, Err(EditError::Refused(problem)) if problem.key == "device[0].outputs[0].range")
+        );
+    }
+}

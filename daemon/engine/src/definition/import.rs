@@ -1,0 +1,257 @@
+//! From the user configuration of Intiface (versions 4 and 5) to the text of a file of ours.
+//!
+//! Nothing is lost unsaid: what cannot be carried over is in the report, and a device with a limit that cannot be carried over is
+//! denied in the new file, with a comment, until its owner has looked at it.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::{
+    catalogue::Catalogue,
+    edit::which_table,
+    import_limits::{Carried, carry_outputs},
+    import_models,
+    model::Which,
+    parse::{AnyTemplate, Layer, Parsed, parse},
+};
+
+/// What an import comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The text of the new file.
+    pub text: String,
+    /// What its owner must know.
+    pub report: Vec<Note>,
+}
+
+/// Something that did not go over as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{entry}: {what}")]
+pub struct Note {
+    /// The entry in the old file: `user_configs.devices[0]`.
+    pub entry: String,
+    /// What became of it.
+    pub what: String,
+}
+
+/// A file that cannot be imported at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// It is not JSON.
+    #[error("the file is not JSON: {0}")]
+    NotJson(String),
+    /// It lacks what such a file has.
+    #[error("the file is no user configuration of Intiface: it has no `{0}`")]
+    Missing(&'static str),
+    /// Its version is not one of those that are known.
+    #[error("the file has version {0}, and only 4 and 5 are known")]
+    Version(u64),
+}
+
+/// Collects the new file and what is to be said about it.
+#[derive(Default)]
+pub(super) struct Writer {
+    pub(super) text: String,
+    pub(super) report: Vec<Note>,
+}
+
+impl Writer {
+    pub(super) fn note(&mut self, entry: &str, what: impl Into<String>) {
+        self.report.push(Note { entry: entry.to_owned(), what: what.into() });
+    }
+
+    /// Adds an entry if our own parser takes it.
+    pub(super) fn add(&mut self, chunk: &str) -> Result<(), String> {
+        match parse("import", chunk, Layer::User, &AnyTemplate) {
+            Parsed::Good(_) => {
+                self.text.push('\n');
+                self.text.push_str(chunk);
+                Ok(())
+            }
+            Parsed::Broken { problems, .. } => Err(problems
+                .first()
+                .map_or_else(String::new, |problem| format!("{}: {}", problem.key, problem.reason))),
+        }
+    }
+}
+
+/// Turns an Intiface user configuration into the text of a definition file of the user.
+///
+/// # Errors
+/// It is not such a file.
+pub fn import_intiface(json: &str, catalogue: &Catalogue) -> Result<Imported, ImportError> {
+    let root: Value = serde_json::from_str(json).map_err(|error| ImportError::NotJson(error.to_string()))?;
+    let major = root
+        .pointer("/version/major")
+        .and_then(Value::as_u64)
+        .ok_or(ImportError::Missing("version.major"))?;
+    if !(4..=5).contains(&major) {
+        return Err(ImportError::Version(major));
+    }
+    let users =
+        root.get("user_configs").and_then(Value::as_object).ok_or(ImportError::Missing("user_configs"))?;
+    let mut writer = Writer {
+        text: "# Imported from a user configuration of Intiface.\n".to_owned(),
+        ..Writer::default()
+    };
+    for key in users.keys().filter(|key| !["protocols", "devices"].contains(&key.as_str())) {
+        writer.note(&format!("user_configs.{key}"), "is not known, and was left out");
+    }
+    match users.get("protocols") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(protocols)) => import_models::carry(protocols, catalogue, &mut writer),
+        Some(_) => writer.note("user_configs.protocols", "is not an object, and was left out"),
+    }
+    match users.get("devices") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(devices)) => carry_devices(devices, catalogue, &mut writer),
+        Some(_) => return Err(ImportError::Missing("user_configs.devices")),
+    }
+    Ok(Imported { text: writer.text, report: writer.report })
+}
+
+fn carry_devices(devices: &[Value], catalogue: &Catalogue, writer: &mut Writer) {
+    let whiches: Vec<Which> = devices.iter().map(|device| which(device.get("identifier"))).collect();
+    for (number, (device, which)) in devices.iter().zip(&whiches).enumerate() {
+        let entry = format!("user_configs.devices[{number}]");
+        let mut narrowed = which.clone();
+        let twin = |other: &&Which| other.address == which.address && other.protocol == which.protocol;
+        if which.address.is_some() && whiches.iter().filter(twin).count() == 1 {
+            // The address says it all, and a rule without an identifier holds whatever the device says it is.
+            narrowed.identifier = None;
+        }
+        if narrowed.protocol.as_deref().is_some_and(|protocol| catalogue.protocol(protocol).is_none())
+            && let Some(protocol) = narrowed.protocol.take()
+        {
+            writer.note(&entry, format!("no definition here has the protocol `{protocol}`, so the entry now holds for any protocol"));
+        }
+        if narrowed == Which::default() {
+            writer.note(&entry, "does not say which device is meant, and was left out: if it denied or limited one, write an entry for it");
+            continue;
+        }
+        carry_device(&entry, device, which, &narrowed, catalogue, writer);
+    }
+}
+
+fn carry_device(
+    entry: &str,
+    device: &Value,
+    which: &Which,
+    narrowed: &Which,
+    catalogue: &Catalogue,
+    writer: &mut Writer,
+) {
+    let head = format!("[[device]]\nwhich = {}\n", which_table(narrowed).to_string().trim());
+    let empty = Map::new();
+    let config = device.get("config").and_then(Value::as_object).unwrap_or(&empty);
+    let said = config.get("user_config").and_then(Value::as_object);
+    let (mut keys, mut doubts) = (String::new(), Vec::new());
+    let denied = carry_settings(said.unwrap_or(&empty), &mut keys, &mut doubts);
+    if said.is_none() {
+        doubts.push("has no `user_config`, which says whether it is denied".to_owned());
+    }
+    let features = catalogue.features(
+        which.protocol.as_deref().unwrap_or_default(),
+        which.identifier.as_deref().unwrap_or_default(),
+    );
+    let Carried { outputs, doubts: limits } =
+        carry_outputs(config.get("features"), features.unwrap_or_default());
+    doubts.extend(limits);
+    if !outputs.is_empty() {
+        // Writing to a String cannot fail.
+        writeln!(keys, "outputs = [\n{outputs}]").unwrap_or_default();
+    }
+    let chunk = match (doubts.is_empty(), denied) {
+        (true, Denied::No) => format!("{head}{keys}"),
+        (_, Denied::Yes) => format!("{head}deny = true\n{keys}"),
+        (false, Denied::No) => {
+            format!(
+                "# Denied by the import, since not all of the old entry could be carried over:\n{}{head}deny = true\n{}",
+                comments(&doubts),
+                without_allow(&keys)
+            )
+        }
+    };
+    let held_back = !doubts.is_empty() && denied == Denied::No;
+    for doubt in &doubts {
+        let so =
+            if held_back { "; the device is denied in the new file until you have looked at it" } else { "" };
+        writer.note(entry, format!("{doubt}{so}"));
+    }
+    if let Err(reason) = writer.add(&chunk) {
+        writer.note(entry, format!("cannot be written in our form ({reason}); the device is denied in the new file until you have looked at it"));
+        let least =
+            format!("# Denied by the import: the old entry could not be carried over.\n{head}deny = true\n");
+        if let Err(reason) = writer.add(&least) {
+            writer.note(entry, format!("was left out altogether: {reason}"));
+        }
+    }
+}
+
+fn comments(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("# - {}\n", line.replace(char::is_control, " "))).collect()
+}
+
+fn without_allow(keys: &str) -> String {
+    keys.lines().filter(|line| *line != "allow = true").map(|line| format!("{line}\n")).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Denied {
+    Yes,
+    No,
+}
+
+fn carry_settings(said: &Map<String, Value>, keys: &mut String, doubts: &mut Vec<String>) -> Denied {
+    let (mut denied, mut allowed) = (Denied::No, false);
+    for (key, value) in said {
+        match (key.as_str(), value) {
+            (_, Value::Null) | ("deny" | "allow", Value::Bool(false)) => {}
+            ("deny", Value::Bool(true)) => denied = Denied::Yes,
+            ("allow", Value::Bool(true)) => allowed = true,
+            ("display_name", Value::String(name)) if name.is_empty() => {}
+            ("display_name", Value::String(name)) => keys.push_str(&format!("name = {}\n", quoted(name))),
+            ("index" | "message_gap_ms", value) if value.is_u64() => {
+                keys.push_str(&format!("{key} = {value}\n"))
+            }
+            (_, _) => doubts.push(format!("`user_config.{key}` = {value} is not known")),
+        }
+    }
+    if allowed && denied == Denied::No {
+        keys.push_str("allow = true\n");
+    }
+    denied
+}
+
+/// A text as TOML writes it.
+pub(super) fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}
+
+fn which(identifier: Option<&Value>) -> Which {
+    let said = |key: &str| {
+        let text = identifier.and_then(|one| one.get(key)).and_then(Value::as_str)?;
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    Which {
+        protocol: said("protocol"),
+        identifier: said("identifier"),
+        address: said("address").map(|address| plain_address(&address)),
+    }
+}
+
+/// Bluetooth addresses stand in the old file as the debugging text of a library, with `dev_AA_BB_CC_DD_EE_FF` in it.
+fn plain_address(address: &str) -> String {
+    let bytes = address.as_bytes();
+    let is_address = |window: &&[u8]| {
+        window.iter().enumerate().all(|(place, byte)| match place % 3 {
+            2 => *byte == b'_' || *byte == b':',
+            _ => byte.is_ascii_hexdigit(),
+        })
+    };
+    match bytes.windows(17).find(is_address) {
+        Some(found) => String::from_utf8_lossy(found).replace('_', ":").to_uppercase(),
+        None => address.to_owned(),
+    }
+}
