@@ -67,6 +67,9 @@ pub struct Limits {
     /// Requests of one session that are not yet answered.
     #[serde(deserialize_with = "bounded::<1, 100_000, _, _>")]
     pub requests_in_flight: usize,
+    /// Messages of one frame. Stops are taken wherever they stand.
+    #[serde(deserialize_with = "bounded::<1, 100_000, _, _>")]
+    pub messages_in_frame: usize,
     /// Events and answers that wait for one client to read them.
     #[serde(deserialize_with = "bounded::<16, 100_000, _, _>")]
     pub event_queue: usize,
@@ -96,9 +99,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 1_024,
-            half_open: 64,
+            half_open: 256,
             frame_size: 1_048_576,
-            requests_in_flight: 1_024,
+            requests_in_flight: 256,
+            messages_in_frame: 256,
             event_queue: 1_024,
             handshake_time_ms: 10_000,
             write_time_ms: 5_000,

@@ -7,7 +7,7 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
+pub mod front;
 pub mod hub;
-
 pub mod plugin;
 pub mod transport;

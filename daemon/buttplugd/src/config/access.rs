@@ -3,6 +3,10 @@
 //! This is the user's say over well-behaved programs, not a wall: a program of the same user that means to deceive can. The
 //! global stop asks no rule.
 
+use engine::{
+    fault::{Fault, Reason},
+    router::{Front, Peer},
+};
 use serde::Deserialize;
 
 use super::value::Pattern;
@@ -57,33 +61,42 @@ pub enum FrontName {
     Websocket,
 }
 
-/// What is known of who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller<'a> {
-    /// The front that is used.
-    pub front: FrontName,
-    /// Path of the program, where the system tells.
-    pub executable: Option<&'a str>,
-    /// Origin, where a web page asks.
-    pub origin: Option<&'a str>,
+impl FrontName {
+    fn is(self, front: Front) -> bool {
+        match self {
+            Self::Socket => front == Front::Socket,
+            Self::Dbus => front == Front::DBus,
+            Self::Websocket => front == Front::WebSocket,
+        }
+    }
 }
 
 impl AccessPolicy {
     /// Whether a session may open.
-    #[must_use]
-    pub fn decide(&self, caller: &Caller<'_>) -> Verdict {
-        self.rules.iter().find(|rule| rule.fits(caller)).map_or(self.default, |rule| rule.action)
+    ///
+    /// # Errors
+    /// When it may not: what its client is told.
+    pub fn check(&self, peer: &Peer) -> Result<(), Fault> {
+        let rule = self.rules.iter().find(|rule| rule.fits(peer));
+        match rule.map_or(self.default, |rule| rule.action) {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny => Err(Fault::new(
+                Reason::NotAllowed,
+                "the configuration of the service does not let this client in",
+            )),
+        }
     }
 }
 
 impl Rule {
-    fn fits(&self, caller: &Caller<'_>) -> bool {
+    fn fits(&self, peer: &Peer) -> bool {
+        let executable = peer.process.as_ref().and_then(|process| process.executable.as_deref()?.to_str());
         let fits = |pattern: &Option<Pattern>, value: Option<&str>| match pattern {
             Some(pattern) => value.is_some_and(|value| pattern.matches(value)),
             None => true,
         };
-        self.front.is_none_or(|front| front == caller.front)
-            && fits(&self.executable, caller.executable)
-            && fits(&self.origin, caller.origin)
+        self.front.is_none_or(|front| front.is(peer.front))
+            && fits(&self.executable, executable)
+            && fits(&self.origin, peer.origin.as_deref())
     }
 }

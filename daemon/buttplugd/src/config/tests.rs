@@ -1,7 +1,9 @@
 //! The configuration: what is refused and how that is named, and that the annotated file keeps up with the types.
 
+use engine::router::{Front, Peer, Process};
+
 use super::{
-    access::{Caller, FrontName, Rule, Verdict},
+    access::{FrontName, Rule, Verdict},
     value::Pattern,
     *,
 };
@@ -179,18 +181,21 @@ fn the_first_rule_that_fits_decides() {
         default: Verdict::Allow,
         rules: vec![
             rule(Verdict::Allow, Some(FrontName::Websocket), None, Some("https://good.example")),
-            rule(Verdict::Deny, Some(FrontName::Websocket), None, Some("*")),
+            rule(Verdict::Deny, Some(FrontName::Websocket), None, Some("n*")),
             rule(Verdict::Deny, None, Some("/opt/*/bad"), None),
         ],
     };
-    let decide = |front, executable, origin| policy.decide(&Caller { front, executable, origin });
-    assert_eq!(decide(FrontName::Websocket, None, Some("https:good.example")), Verdict::Deny);
-    assert_eq!(decide(FrontName::Websocket, None, Some("https://good.example")), Verdict::Allow);
-    assert_eq!(decide(FrontName::Websocket, None, None), Verdict::Allow);
-    assert_eq!(decide(FrontName::Socket, Some("/opt/x/bad"), None), Verdict::Deny);
-    assert_eq!(decide(FrontName::Dbus, Some("/opt/x/bad"), None), Verdict::Deny);
-    assert_eq!(decide(FrontName::Dbus, Some("/opt/x/good"), None), Verdict::Allow);
-    assert_eq!(decide(FrontName::Dbus, None, None), Verdict::Allow);
+    let allows = |front, executable: Option<&str>, origin: Option<&str>| {
+        let process = executable.map(|path| Process { pid: 7, executable: Some(path.into()) });
+        policy.check(&Peer { front, process, origin: origin.map(str::to_owned) }).is_ok()
+    };
+    assert!(allows(Front::WebSocket, None, Some("https://good.example")));
+    assert!(!allows(Front::WebSocket, None, Some("null")));
+    assert!(allows(Front::WebSocket, None, None));
+    assert!(!allows(Front::Socket, Some("/opt/x/bad"), None));
+    assert!(!allows(Front::DBus, Some("/opt/x/bad"), None));
+    assert!(allows(Front::DBus, Some("/opt/x/good"), None));
+    assert!(allows(Front::DBus, None, None));
 }
 
 #[test]

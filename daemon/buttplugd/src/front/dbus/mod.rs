@@ -1,0 +1,106 @@
+//! The session bus: one object for the service, one for each device, a session for each caller.
+//!
+//! The introspection data of both interfaces is committed in `ipc-schema/dbus`; a test compares it with what is served.
+
+mod device;
+mod objects;
+mod ordered;
+mod peers;
+mod refusal;
+mod server;
+mod session;
+mod words;
+
+use engine::{
+    command::StopWhat,
+    fault::{Fault, Reason},
+};
+use ipc_schema::dbus::{BUS_NAME, SERVER_PATH};
+use zbus::{
+    Connection,
+    connection::Builder,
+    fdo::{ObjectManager, RequestNameFlags, RequestNameReply},
+    message::Header,
+    names::UniqueName,
+};
+
+use self::{ordered::Ordered, peers::Peers, refusal::Refusal, server::Server, words::Options};
+use super::Shared;
+
+/// Why the bus cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DbusError {
+    /// There is no bus, or it refuses. The socket goes on alone.
+    #[error("there is no session bus: {0}")]
+    NoBus(zbus::Error),
+    /// Another process has the name.
+    #[error("another process serves {BUS_NAME} on the session bus; only one can")]
+    NameTaken,
+    /// The bus failed after the connection was there.
+    #[error("cannot serve on the session bus: {0}")]
+    Failed(#[from] zbus::Error),
+}
+
+/// The front on its connection.
+pub(crate) struct Front {
+    connection: Connection,
+}
+
+impl Front {
+    /// Connects and serves the objects. The name comes last, with [`Self::take_name`].
+    ///
+    /// # Errors
+    /// When there is no bus, or it refuses.
+    pub(crate) async fn start(shared: Shared) -> Result<Self, DbusError> {
+        let connection = Builder::session().build().await.map_err(DbusError::NoBus)?;
+        let status = shared.hub.status();
+        let peers = Peers::new(shared);
+        let server = Ordered(std::sync::Arc::new(Server::new(std::sync::Arc::clone(&peers), status.clone())));
+        connection.object_server().at(SERVER_PATH, ObjectManager).await?;
+        connection.object_server().at(SERVER_PATH, server).await?;
+        objects::show(&connection, &peers, status).await?;
+        Ok(Self { connection })
+    }
+
+    /// Takes the well-known name: from here on callers come.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub(crate) async fn take_name(&self) -> Result<(), DbusError> {
+        let flags = RequestNameFlags::DO_NOT_QUEUE;
+        match self.connection.request_name_with_flags(BUS_NAME, flags).await {
+            Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
+            Ok(RequestNameReply::Exists | RequestNameReply::InQueue) => Err(DbusError::NameTaken),
+            Err(zbus::Error::NameTaken) => Err(DbusError::NameTaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until the bus is gone.
+    pub(crate) async fn gone(&self) {
+        self.connection.closed().await;
+    }
+
+    /// Gives the name back, so that nobody new comes while the service ends.
+    pub(crate) async fn give_name_back(&self) {
+        if let Err(error) = self.connection.release_name(BUS_NAME).await {
+            tracing::debug!(%error, "cannot give the name on the bus back");
+        }
+    }
+}
+
+/// Who calls. Every call that comes over a bus has it.
+fn sender<'h>(header: &'h Header<'_>) -> Result<&'h UniqueName<'h>, Fault> {
+    header.sender().ok_or_else(|| Fault::new(Reason::Internal, "the call has no sender"))
+}
+
+/// What the options `inputs` and `outputs` ask to be stopped.
+fn stop_what(options: &Options) -> Result<StopWhat, Refusal> {
+    let wanted = |name| Ok::<bool, Refusal>(options.get(name)?.unwrap_or(true));
+    Ok(match (wanted("outputs")?, wanted("inputs")?) {
+        (true, true) => StopWhat::Both,
+        (true, false) => StopWhat::Outputs,
+        (false, true) => StopWhat::Inputs,
+        (false, false) => StopWhat::Nothing,
+    })
+}
