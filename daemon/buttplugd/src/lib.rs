@@ -3,6 +3,7 @@
 //! This is the only place with tasks, files, sockets and system calls. What is decided (who may drive what, what a stop means,
 //! when a ping is missed) is decided in `engine`; here bytes and time are carried to it, and what it asks for is done.
 
+pub mod app;
 pub mod config;
 pub mod log;
 pub mod notify;

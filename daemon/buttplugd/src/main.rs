@@ -3,11 +3,13 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use buttplugd::{
+    app::{self, Setup},
     config::{
         Directories,
         source::{Overrides, Source},
         value::{ListenAddress, LogLevel},
     },
+    front::listen::Inherited,
     log,
 };
 use clap::Parser;
@@ -94,5 +96,7 @@ fn run(args: Args) -> anyhow::Result<()> {
     }
     log::start(args.log, config.log)?;
     log::hook_panics();
+    let inherited = Inherited::take()?;
+    app::run(Setup { source, config, directories, inherited })?;
     Ok(())
 }
