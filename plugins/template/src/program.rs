@@ -196,25 +196,6 @@ impl Program {
             .list("stop", &template.stop, |key, write| read_write(&context, key, write, Place::Packet))?;
         Ok(Self { identify, start, packets, inputs, keep_alive, stop })
     }
-
-    /// Every endpoint that the program names, with the key that names it.
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
-        let identify = self.identify.iter().flat_map(|identify| &identify.steps);
-        let steps = identify.chain(&self.start);
-        let steps = steps.flat_map(|step| step.endpoints().map(|endpoint| (step.key.as_str(), endpoint)));
-        let packets = self.packets.iter().map(|packet| (packet.key.as_str(), packet.to.as_str()));
-        let writes = match &self.keep_alive {
-            Repeat::Packets(writes) => writes.as_slice(),
-            Repeat::Last | Repeat::All => &[],
-        };
-        let writes = writes.iter().chain(&self.stop).map(|write| (write.key.as_str(), write.to.as_str()));
-        let inputs = self.inputs.iter().flat_map(|input| {
-            let request = input.request.as_ref().map(|request| request.to.as_str());
-            let all = [input.read.as_deref(), input.notify.as_deref(), request];
-            all.into_iter().flatten().map(|endpoint| (input.key.as_str(), endpoint))
-        });
-        steps.chain(packets).chain(writes).chain(inputs)
-    }
 }
 
 fn shape<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> TemplateError {

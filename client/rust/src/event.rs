@@ -1,0 +1,119 @@
+//! What happens without being asked for, as a stream: devices that come and go, the end of a scan, trouble, the end of the session.
+//! Readings have streams of their own, in `input.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use futures_util::stream;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::client::Client;
+use crate::connection::Happening;
+use crate::device::Device;
+use crate::error::{Closed, ServerError};
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A device has connected.
+    DeviceAdded(Device),
+    /// A device has gone. Calls on it fail; when it comes back it has the same index.
+    DeviceRemoved(Device),
+    /// A device has another name or other features than before.
+    DeviceChanged(Device),
+    /// The scan that this session started has ended.
+    ScanningFinished,
+    /// The service has a problem with the session, such as a missed ping.
+    Trouble(ServerError),
+    /// The application did not read for too long, and this many events are lost. [`Client::devices`] is right all the same.
+    Missed(u64),
+    /// The session is over; the stream ends after it.
+    Closed(Closed),
+}
+
+/// A stream of events. It ends with the session, after [`Event::Closed`].
+pub type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+pub(crate) fn events(client: &Client) -> Events {
+    let happenings = client.session.line.happenings();
+    let over = client.session.line.closed.borrow().clone();
+    let state = State { client: client.clone(), happenings, over: over.map(Event::Closed), ended: false };
+    Box::pin(stream::unfold(state, |mut state| async move {
+        let event = state.next().await?;
+        Some((event, state))
+    }))
+}
+
+struct State {
+    client: Client,
+    happenings: Receiver<Happening>,
+    /// The session was over before the stream began.
+    over: Option<Event>,
+    ended: bool,
+}
+
+impl State {
+    async fn next(&mut self) -> Option<Event> {
+        if self.ended {
+            return None;
+        }
+        if let Some(closed) = self.over.take() {
+            self.ended = true;
+            return Some(closed);
+        }
+        let device = |client: &Client, device| Device::new(client.clone(), device);
+        loop {
+            return Some(match self.happenings.recv().await {
+                Ok(Happening::Added(added)) => Event::DeviceAdded(device(&self.client, added)),
+                Ok(Happening::Removed(removed)) => Event::DeviceRemoved(device(&self.client, removed)),
+                Ok(Happening::Changed(changed)) => Event::DeviceChanged(device(&self.client, changed)),
+                Ok(Happening::ScanningFinished) => Event::ScanningFinished,
+                Ok(Happening::Trouble(trouble)) => Event::Trouble(trouble),
+                Ok(Happening::Reading(_) | Happening::Outputs(_)) => continue,
+                Ok(Happening::Closed(closed)) => {
+                    self.ended = true;
+                    Event::Closed(closed)
+                }
+                Err(RecvError::Lagged(missed)) => Event::Missed(missed),
+                Err(RecvError::Closed) => return None,
+            });
+        }
+    }
+}
+
+/// A stream of one kind of happening. It ends with the session, or when `pick` says so.
+pub(crate) fn picked<T, F>(
+    client: &Client,
+    keep: Option<Arc<dyn Send + Sync>>,
+    pick: F,
+) -> Pin<Box<dyn Stream<Item = T> + Send>>
+where
+    T: Send + 'static,
+    F: Fn(Happening) -> Pick<T> + Send + 'static,
+{
+    let state = (client.session.line.happenings(), client.clone(), keep, pick);
+    Box::pin(stream::unfold(state, |mut state| async move {
+        loop {
+            match state.0.recv().await {
+                Ok(Happening::Closed(_)) | Err(RecvError::Closed) => return None,
+                Ok(happening) => match (state.3)(happening) {
+                    Pick::This(item) => return Some((item, state)),
+                    Pick::Not => {}
+                    Pick::End => return None,
+                },
+                // What is lost was older than what is still to come.
+                Err(RecvError::Lagged(_)) => {}
+            }
+        }
+    }))
+}
+
+/// What a stream makes of a happening.
+pub(crate) enum Pick<T> {
+    This(T),
+    Not,
+    End,
+}

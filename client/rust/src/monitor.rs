@@ -1,0 +1,83 @@
+//! What only programs need that show or steer the service itself: its status, its clients, the live values of outputs. All of it
+//! needs the extension `monitor`, asked for with [`Connect::extension`](crate::Connect::extension).
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use ipc_schema::v4::{
+    ClientMessage, ClientStatus, DisconnectClient, OutputState, Plain, ServerMessage, Status,
+};
+
+use crate::client::Client;
+use crate::connection::Happening;
+use crate::error::Error;
+use crate::event::{Pick, picked};
+
+/// Changes of outputs as they come, each with the newest state. The stream ends with the session.
+pub type OutputChanges = Pin<Box<dyn Stream<Item = Vec<OutputState>> + Send>>;
+
+impl Client {
+    /// How the service, its buses and its devices are.
+    ///
+    /// # Errors
+    /// [`Error::Server`] with reason `extension-required` without the extension; [`Error::Closed`], [`Error::TimedOut`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        match self.request(|id| ClientMessage::RequestStatus(Plain { id })).await? {
+            ServerMessage::Status(status) => Ok(status),
+            other => Err(Error::Unexpected(format!("{other:?} instead of Status"))),
+        }
+    }
+
+    /// Who is connected, oldest first.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn clients(&self) -> Result<Vec<ClientStatus>, Error> {
+        match self.request(|id| ClientMessage::RequestClients(Plain { id })).await? {
+            ServerMessage::Clients(clients) => Ok(clients.clients),
+            other => Err(Error::Unexpected(format!("{other:?} instead of Clients"))),
+        }
+    }
+
+    /// Ends another session; what it had set is stopped.
+    ///
+    /// # Errors
+    /// As [`Client::status`], and when there is no such session.
+    pub async fn disconnect_client(&self, session_id: u32) -> Result<(), Error> {
+        self.request_ok(|id| ClientMessage::DisconnectClient(DisconnectClient { id, session_id })).await
+    }
+
+    /// Has the service read its configuration, definitions and plugin folders again.
+    ///
+    /// # Errors
+    /// As [`Client::status`], and when the configuration cannot be read; the old one stays in force then.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.request_ok(|id| ClientMessage::Reload(Plain { id })).await
+    }
+
+    /// Every output of every connected device.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn output_states(&self) -> Result<Vec<OutputState>, Error> {
+        match self.request(|id| ClientMessage::RequestOutputs(Plain { id })).await? {
+            ServerMessage::Outputs(outputs) => Ok(outputs.outputs),
+            other => Err(Error::Unexpected(format!("{other:?} instead of Outputs"))),
+        }
+    }
+
+    /// Changes of outputs from now on.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn output_changes(&self) -> Result<OutputChanges, Error> {
+        // Listen before asking, so that not even the first change is lost.
+        let changes = picked(self, None, |happening| match happening {
+            Happening::Outputs(outputs) => Pick::This(Arc::unwrap_or_clone(outputs).outputs),
+            _ => Pick::Not,
+        });
+        self.request_ok(|id| ClientMessage::SubscribeOutputs(Plain { id })).await?;
+        Ok(changes)
+    }
+}
