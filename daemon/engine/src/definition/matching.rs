@@ -29,6 +29,21 @@ use crate::advertisement::Advertisement;
 /// Services of a device, and in each the characteristic of every endpoint.
 pub type Services = BTreeMap<Uuid, BTreeMap<String, Uuid>>;
 
+/// Battery and device information, which devices of every maker have: they tell nobody apart.
+const COMMON_SERVICES: [Uuid; 2] = [
+    Uuid::from_u128(0x0000_180f_0000_1000_8000_0080_5f9b_34fb),
+    Uuid::from_u128(0x0000_180a_0000_1000_8000_0080_5f9b_34fb),
+];
+
+/// Whether a device that has the services `present` can be what a match with `wanted` means: it has one of them, and not only one
+/// that every device has, unless the match knows no other.
+#[must_use]
+pub fn services_fit(wanted: &Services, present: &[Uuid]) -> bool {
+    let telling = |service: &&Uuid| !COMMON_SERVICES.contains(service);
+    let only_common = !wanted.keys().any(|service| telling(&service));
+    wanted.keys().filter(|service| only_common || telling(service)).any(|service| present.contains(service))
+}
+
 /// How a candidate is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {

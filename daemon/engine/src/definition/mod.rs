@@ -23,3 +23,6 @@ pub mod import;
 mod import_limits;
 mod import_models;
 pub mod indices;
+
+#[cfg(test)]
+mod tests;

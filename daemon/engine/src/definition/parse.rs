@@ -121,8 +121,10 @@ fn salvage(
         return (Vec::new(), Vec::new());
     }
     let Ok(table) = toml::from_str::<toml::Table>(text) else {
-        // Not TOML at all. A file that never speaks of a device has no limits to lose.
-        let concerns = if text.contains("device") { vec![Concern::Everything] } else { Vec::new() };
+        // Not TOML at all. A file with none of these words has no rule to lose, even if one of them is what is misspelt.
+        let words = ["device", "which", "deny", "allow", "outputs"];
+        let concerns =
+            if words.iter().any(|word| text.contains(word)) { vec![Concern::Everything] } else { Vec::new() };
         return (Vec::new(), concerns);
     };
     let known = ["maker", "library", "protocol", "model", "device"];
