@@ -33,11 +33,12 @@ pub struct Bus {
     child: Child,
     socket: PathBuf,
     services: PathBuf,
-    _folder: TempDir,
+    /// Its folder, if it is for this bus alone.
+    own: Option<TempDir>,
 }
 
 impl Bus {
-    /// Starts a bus and waits until it takes connections.
+    /// Starts a bus in a folder of its own and waits until it takes connections.
     ///
     /// # Errors
     /// `dbus-daemon` is missing (the text names the package), or does not come up within ten seconds.
@@ -46,18 +47,34 @@ impl Bus {
             .prefix("buttplugd-bus-")
             .tempdir()
             .context("making a folder for a bus")?;
-        let socket = folder.path().join("bus");
-        let services = folder.path().join("services");
-        fs::create_dir(&services)?;
-        let config = folder.path().join("bus.conf");
+        let mut bus = Self::start_in(kind, folder.path()).await?;
+        bus.own = Some(folder);
+        Ok(bus)
+    }
+
+    /// Starts a bus in that folder, with the address that [`Bus::address_in`] says: for a test that has to know the address
+    /// beforehand, or that ends a bus and starts it again.
+    ///
+    /// # Errors
+    /// As [`Bus::start`].
+    pub async fn start_in(kind: BusKind, folder: &Path) -> anyhow::Result<Self> {
+        let socket = folder.join("bus");
+        let services = folder.join("services");
+        fs::create_dir_all(&services)?;
+        // Left by a bus that was here before.
+        if socket.exists() {
+            fs::remove_file(&socket)?;
+        }
+        let config = folder.join("bus.conf");
         fs::write(&config, configuration(kind, &socket, &services))?;
 
         let mut command = Command::new("dbus-daemon");
         command.arg("--nofork").arg("--nopidfile").arg("--nosyslog");
         command.arg(format!("--config-file={}", config.display()));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(
-            fs::File::create(folder.path().join("log")).context("making the log of a bus")?,
-        ));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(fs::File::create(folder.join("log")).context("making the log of a bus")?));
         // A group of its own, so that ending the bus ends what it activated too.
         command.process_group(0);
         let mut child = match command.spawn() {
@@ -72,12 +89,12 @@ impl Bus {
         while tokio::net::UnixStream::connect(&socket).await.is_err() {
             let ended = child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
                 bail!("dbus-daemon did not come up ({ended:?}): {log}");
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(Self { child, socket, services, _folder: folder })
+        Ok(Self { child, socket, services, own: None })
     }
 
     /// A private session bus.
@@ -100,6 +117,12 @@ impl Bus {
     #[must_use]
     pub fn address(&self) -> String {
         format!("unix:path={}", self.socket.display())
+    }
+
+    /// The address of a bus that is started in that folder.
+    #[must_use]
+    pub fn address_in(folder: &Path) -> String {
+        format!("unix:path={}", folder.join("bus").display())
     }
 
     /// The folder whose `*.service` files the bus activates from. Empty at first; it is read at each [`Bus::reload`].

@@ -3,6 +3,8 @@
 //! A transport knows nothing of protocols, sessions or clients. The definition that matched an advertisement says how the
 //! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
 
+pub mod ble;
+
 use async_trait::async_trait;
 pub use engine::monitor::{ScanWish, TransportState, TransportStatus};
 use engine::{
