@@ -8,6 +8,9 @@
 mod link;
 mod task;
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
