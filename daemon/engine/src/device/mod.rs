@@ -1,136 +1,31 @@
 //! The state of one device: what is wanted of it, what it has confirmed, and what has to happen next.
 //!
-//! It is a value. The device's own task hands in commands, results of transfers, results of plugin calls and the
+//! A [`Device`] is a value. The device's own task hands in commands, results of transfers, results of plugin calls and the
 //! time, and does what the effects say, in order. One transfer and one call are under way at most. A stop is neither paced nor
 //! queued, and it is repeated until it is confirmed or the device is gone. Nothing here knows sessions, buses or bytes.
 
 mod command;
+mod effect;
 mod setup;
 
-use crate::{
-    fault::Fault,
-    protocol::{Endpoint, LogLevel, Operation, PluginFault, ProtocolEvent, WriteKind},
-};
+mod life;
+
+mod calls;
+mod work;
+
+mod inputs;
+mod keep_alive;
+mod outputs;
+mod requests;
+mod rest_packets;
+mod stops;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     command::{DeviceCommand, DeviceReport, DeviceTicket, StopCause, StopScope},
+    effect::{Effect, Input, Motion, Packet, Transfer, TransferFault, Transferred},
+    life::Device,
     setup::{DeviceSetup, InputSetup, KeepAlive, KeepAliveWhen, Limits, ModelSetup, OnStop, OutputSetup},
 };
-
-/// What can happen to a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// The answer to [`Effect::Identified`]: the plugin instance of the protocol that takes over is there.
-    Model(ModelSetup),
-    /// The model was not found, or its plugin could not be loaded.
-    NoModel(Fault),
-    /// Something is asked of the device.
-    Command(DeviceCommand),
-    /// The plugin call under way has returned.
-    Called(Result<Vec<Operation>, PluginFault>),
-    /// The transfer under way has ended.
-    Transferred(Result<Transferred, TransferFault>),
-    /// The device sent bytes at an endpoint.
-    Notified {
-        /// Where.
-        endpoint: Endpoint,
-        /// The bytes.
-        data: Vec<u8>,
-    },
-    /// The path is gone, for the reason in the text.
-    Lost(String),
-    /// The deadline that the device named has passed.
-    Deadline,
-}
-
-/// What has to be done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Call the plugin; the result comes back as [`Input::Called`]. None is under way.
-    Call(ProtocolEvent),
-    /// Use the path; the result comes back as [`Input::Transferred`]. None is under way.
-    Transfer(Transfer),
-    /// Write down, before the next effect, whether the device may be running: that outlives a crash of the service.
-    Journal(Motion),
-    /// The model is known. The shell looks it up and answers with [`Input::Model`] or [`Input::NoModel`].
-    Identified {
-        /// The protocol that takes over; `None` means the one that identified.
-        protocol: Option<String>,
-        /// The identifier under which the definition lists the model.
-        model: String,
-    },
-    /// Bring-up is done; commands that came before are carried out now, stops first.
-    Ready,
-    /// Tell the router.
-    Report(DeviceReport),
-    /// The device has come to its end. Everything is answered, nothing follows; the shell closes the path.
-    Gone(Fault),
-    /// Write a line of the plugin to the log.
-    Log {
-        /// How grave it is.
-        level: LogLevel,
-        /// The line.
-        text: String,
-    },
-}
-
-/// One use of the path to a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transfer {
-    /// Send a packet.
-    Write(Packet),
-    /// Ask for the bytes of an endpoint.
-    Read {
-        /// Where from.
-        endpoint: Endpoint,
-        /// At most so many bytes.
-        max_len: u32,
-    },
-    /// Have the device send what is new at an endpoint.
-    Subscribe(Endpoint),
-    /// The opposite.
-    Unsubscribe(Endpoint),
-}
-
-/// Bytes for one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
-    /// Where to.
-    pub endpoint: Endpoint,
-    /// The bytes.
-    pub data: Vec<u8>,
-    /// Whether the device shall confirm it.
-    pub kind: WriteKind,
-}
-
-/// What a transfer that succeeded gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transferred {
-    /// The path accepted it.
-    Done,
-    /// The bytes that were read.
-    Data(Vec<u8>),
-}
-
-/// Why a transfer failed, with a text for people.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TransferFault {
-    /// The device or its bus refused it.
-    #[error("{0}")]
-    Refused(String),
-    /// It took too long.
-    #[error("{0}")]
-    TimedOut(String),
-    /// The path is gone. The device is, too.
-    #[error("{0}")]
-    Lost(String),
-}
-
-/// Whether a device may be doing something to somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Motion {
-    /// A packet that sets an output going is about to be sent.
-    MayRun,
-    /// Rest is confirmed for all outputs that a stop is for.
-    AtRest,
-}

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
+use super::effect::Motion;
 use crate::vocabulary::{FeatureIndex, InputKind, OutputKind};
 
 /// What is known when the path to a device has just been opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSetup {
     /// How long things may take.
     pub limits: Limits,
+    /// Whether it may have been left running when it was lost, or when the service crashed. Then it is stopped first.
+    pub left: Motion,
 }
 
 /// How long things may take. The transfer and the call of a plugin have limits of their own, kept by the shell.

@@ -1,0 +1,494 @@
+//! Calls of the plugin, and the operations that they gave: one at a time, in order, to the end or to the first failure.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use super::{
+    command::{DeviceReport, DeviceTicket},
+    effect::{Effect, Motion, Packet, Transfer, TransferFault, Transferred},
+    inputs::Wish,
+    life::{Device, Life},
+    outputs::{Level, Place, Wanted},
+    requests::answered,
+    stops::StopRun,
+};
+use crate::{
+    fault::{Fault, Reason},
+    protocol::{Endpoint, InputWish, Operation, OutputValue, PluginFault, ProtocolEvent},
+};
+
+/// Operations that one call may give.
+const MOST_OPERATIONS: usize = 1024;
+/// Timers that a plugin may have at a time.
+const MOST_TIMERS: usize = 64;
+/// How often the last packets of rest are tried when the plugin has failed.
+const MOST_LAST_RESTS: u32 = 5;
+
+/// Why the plugin was called, or packets are sent without it.
+#[derive(Debug)]
+pub(super) enum Cause {
+    Identify,
+    Start,
+    Output(Vec<Sent>),
+    Stop(StopRun),
+    Input(Wish),
+    KeepAlive,
+    /// The last packet again.
+    Repeat,
+    Event,
+    Timer(u32),
+    /// The packets of rest that are known, since the plugin has failed.
+    LastRest {
+        attempt: u32,
+    },
+}
+
+impl Cause {
+    /// Whether packets that are still to be sent are dropped when a stop comes: they could set something going after it.
+    const fn gives_way(&self) -> bool {
+        match self {
+            Self::Output(_) | Self::KeepAlive | Self::Repeat | Self::Timer(_) => true,
+            Self::Identify
+            | Self::Start
+            | Self::Stop(_)
+            | Self::Input(_)
+            | Self::Event
+            | Self::LastRest { .. } => false,
+        }
+    }
+}
+
+/// A level that was handed to the plugin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) place: Place,
+    pub(super) level: Level,
+    pub(super) ticket: DeviceTicket,
+}
+
+/// Where a call is.
+#[derive(Debug)]
+enum Phase {
+    /// The plugin has not returned.
+    WithPlugin,
+    /// These are still to be done.
+    Operations(VecDeque<Operation>),
+}
+
+/// A call and what comes of it.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) cause: Cause,
+    phase: Phase,
+    /// The first failure.
+    fault: Option<Fault>,
+    /// Packets that were accepted.
+    packets: Vec<Packet>,
+    /// Whether packets were dropped because a stop came.
+    cut: Cut,
+    /// Outputs that a stop addressed meanwhile.
+    pub(super) cancelled: BTreeSet<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Whole,
+    Short,
+}
+
+impl Call {
+    pub(super) const fn of_plugin(cause: Cause) -> Self {
+        Self {
+            cause,
+            phase: Phase::WithPlugin,
+            fault: None,
+            packets: Vec::new(),
+            cut: Cut::Whole,
+            cancelled: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn of_packets(cause: Cause, packets: Vec<Packet>) -> Self {
+        let write = |packet: Packet| Operation::Write {
+            endpoint: packet.endpoint,
+            data: packet.data,
+            kind: packet.kind,
+        };
+        let operations = packets.into_iter().map(write).collect();
+        Self { phase: Phase::Operations(operations), ..Self::of_plugin(cause) }
+    }
+
+    pub(super) const fn is_with_plugin(&self) -> bool {
+        matches!(self.phase, Phase::WithPlugin)
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+}
+
+impl Device {
+    /// Whether neither a call nor a transfer is under way.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.call.is_none() && self.transfer.is_none()
+    }
+
+    /// Whether a set or stop under way has this output in it.
+    pub(super) fn is_being_written(&self, place: Place) -> bool {
+        match self.call.as_ref().map(|call| &call.cause) {
+            Some(Cause::Output(sent)) => sent.iter().any(|sent| sent.place == place),
+            Some(Cause::Stop(run)) => run.places.contains(&place),
+            Some(_) | None => false,
+        }
+    }
+
+    pub(super) fn make_call(&mut self, cause: Cause, event: ProtocolEvent, effects: &mut Vec<Effect>) {
+        self.call = Some(Call::of_plugin(cause));
+        effects.push(Effect::Call(event));
+    }
+
+    /// Does what can be done now: operations of the call under way, then the next call.
+    pub(super) fn advance(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        while self.transfer.is_none() && !self.is_gone() {
+            let goes_on = match &self.call {
+                Some(call) if call.is_with_plugin() => return,
+                Some(_) => {
+                    self.next_operation(now, effects);
+                    true
+                }
+                None => self.next_call(now, effects).is_some(),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn called(
+        &mut self,
+        now: Instant,
+        result: Result<Vec<Operation>, PluginFault>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let coming_up = self.is_coming_up();
+        let Some(call) = self.call.as_mut().filter(|call| call.is_with_plugin()) else { return };
+        match result {
+            Ok(operations) if operations.len() > MOST_OPERATIONS => {
+                let fault = PluginFault::OverLimit { what: "operations", limit: MOST_OPERATIONS };
+                self.plugin_failed(now, &fault, effects);
+            }
+            Ok(operations) => call.phase = Phase::Operations(operations.into()),
+            Err(fault) if coming_up || fault.ends_the_device() => self.plugin_failed(now, &fault, effects),
+            Err(fault) => {
+                call.phase = Phase::Operations(VecDeque::new());
+                match (&call.cause, fault) {
+                    (Cause::KeepAlive, PluginFault::Unsupported) => {
+                        self.keep_alive.plugin_does_not_know();
+                        self.call = None;
+                        self.keep_alive_now(now, effects);
+                    }
+                    (Cause::Input(_), PluginFault::Unsupported) => {
+                        call.fail(Fault::new(
+                            Reason::InputNotSupported,
+                            "the protocol of the device does not do this",
+                        ));
+                    }
+                    (_, PluginFault::Unsupported) => {
+                        call.fail(Fault::new(
+                            Reason::OutputNotSupported,
+                            "the protocol of the device does not do this",
+                        ));
+                    }
+                    (_, fault) => call.fail(Fault::new(Reason::PluginFailed, fault.to_string())),
+                }
+            }
+        }
+    }
+
+    fn next_operation(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let gives_way = !self.is_coming_up() && self.stops.is_due(now);
+        let Some(call) = &mut self.call else { return };
+        let Phase::Operations(operations) = &mut call.phase else { return };
+        let Some(operation) = operations.pop_front() else {
+            if let Some(call) = self.call.take() {
+                self.finish(call, now, effects);
+            }
+            return;
+        };
+        let transfer = match operation {
+            Operation::Write { .. } | Operation::Read { .. } if gives_way && call.cause.gives_way() => {
+                call.cut = Cut::Short;
+                return;
+            }
+            Operation::Write { endpoint, data, kind } => Transfer::Write(Packet { endpoint, data, kind }),
+            Operation::Read { endpoint, max_len } => Transfer::Read { endpoint, max_len },
+            Operation::Subscribe { endpoint } => Transfer::Subscribe(endpoint),
+            Operation::Unsubscribe { endpoint } => Transfer::Unsubscribe(endpoint),
+            Operation::Timer { timer, after_ms } => return self.set_timer(now, timer, after_ms, effects),
+            Operation::Identified { protocol, model } => return self.identified(protocol, model, effects),
+            Operation::Ready => return self.ready(now, effects),
+            Operation::Reading { feature, kind, value } => {
+                self.answer_reading((feature, kind), &Ok(value), effects);
+                effects.push(Effect::Report(DeviceReport::Reading { feature, kind, value }));
+                return;
+            }
+            Operation::InputFailed { feature, kind } => {
+                let fault = Fault::new(Reason::ReadFailed, "the device did not tell the value");
+                if let Cause::Input(wish) = &call.cause
+                    && wish.input == (feature, kind)
+                    && wish.wish != InputWish::Read
+                {
+                    call.fail(Fault::new(
+                        Reason::SubscribeFailed,
+                        "the device did not take the subscription",
+                    ));
+                }
+                return self.answer_reading((feature, kind), &Err(fault), effects);
+            }
+            Operation::Log { level, text } => return effects.push(Effect::Log { level, text }),
+        };
+        self.transfer = Some(transfer.clone());
+        effects.push(Effect::Transfer(transfer));
+    }
+
+    fn set_timer(&mut self, now: Instant, timer: u32, after_ms: u32, effects: &mut Vec<Effect>) {
+        self.events.retain(|event| *event != ProtocolEvent::Timer { timer });
+        self.timers.remove(&timer);
+        let goes_on_with_stop = match self.call.as_ref().map(|call| &call.cause) {
+            Some(Cause::Stop(_)) => true,
+            Some(Cause::Timer(current)) => self.stop_timers.contains(current),
+            Some(_) | None => false,
+        };
+        if after_ms == 0 || !goes_on_with_stop {
+            self.stop_timers.remove(&timer);
+        }
+        if after_ms == 0 {
+            return;
+        }
+        if self.timers.len() >= MOST_TIMERS {
+            let fault = PluginFault::OverLimit { what: "timers", limit: MOST_TIMERS };
+            return self.plugin_failed(now, &fault, effects);
+        }
+        self.timers.insert(timer, now + Duration::from_millis(after_ms.into()));
+        if goes_on_with_stop {
+            self.stop_timers.insert(timer);
+        }
+    }
+
+    fn identified(&mut self, protocol: Option<String>, model: String, effects: &mut Vec<Effect>) {
+        let Life::Identifying = self.life else { return };
+        if protocol.is_some() {
+            // They belong to the plugin that is leaving.
+            self.events.clear();
+            self.timers.clear();
+        }
+        self.life = Life::Identified;
+        effects.push(Effect::Identified { protocol, model });
+    }
+
+    fn ready(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let Life::Starting = self.life else { return };
+        self.life = Life::Ready;
+        self.keep_alive.restart(now);
+        effects.push(Effect::Ready);
+    }
+
+    pub(super) fn transferred(
+        &mut self,
+        now: Instant,
+        result: Result<Transferred, TransferFault>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(transfer) = self.transfer.take() else { return };
+        if let Err(TransferFault::Lost(why)) = &result {
+            return self.end(
+                Fault::new(Reason::DeviceLost, format!("the device is no longer there: {why}")),
+                effects,
+            );
+        }
+        match (transfer, result) {
+            (Transfer::Write(packet), result) => self.written(now, packet, result, effects),
+            (Transfer::Read { endpoint, .. }, Ok(Transferred::Data(data))) => {
+                self.push_event(ProtocolEvent::ReadDone { endpoint, data });
+            }
+            (Transfer::Read { endpoint, .. }, Ok(Transferred::Done)) => {
+                self.push_event(ProtocolEvent::ReadDone { endpoint, data: Vec::new() });
+            }
+            (Transfer::Read { endpoint, .. }, Err(_)) => {
+                self.push_event(ProtocolEvent::ReadFailed { endpoint })
+            }
+            (Transfer::Subscribe(_) | Transfer::Unsubscribe(_), Ok(_)) => {}
+            (Transfer::Subscribe(endpoint) | Transfer::Unsubscribe(endpoint), Err(why)) => {
+                self.subscription_failed(&endpoint, &why, effects);
+            }
+        }
+    }
+
+    fn written(
+        &mut self,
+        now: Instant,
+        packet: Packet,
+        result: Result<Transferred, TransferFault>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.last_packet = Some(now);
+        let Err(why) = result else {
+            if let Some(call) = &mut self.call {
+                call.packets.push(packet.clone());
+            }
+            return self.keep_alive.sent(packet, now);
+        };
+        self.keep_alive.failed(now);
+        let fault = why.of_write();
+        if self.is_coming_up() {
+            return self.end(Fault::new(Reason::BringUpFailed, fault.text), effects);
+        }
+        if let Some(call) = &mut self.call {
+            call.fail(fault);
+            if let (Cause::Output(_), Phase::Operations(operations)) = (&call.cause, &mut call.phase) {
+                // The rest of a set without its beginning could mean anything to the device.
+                operations.clear();
+            }
+        }
+        self.push_event(ProtocolEvent::WriteFailed { endpoint: packet.endpoint });
+    }
+
+    fn subscription_failed(&mut self, endpoint: &Endpoint, why: &TransferFault, effects: &mut Vec<Effect>) {
+        let text = format!("the device did not take a subscription to `{endpoint}`: {why}");
+        if self.is_coming_up() {
+            return self.end(Fault::new(Reason::BringUpFailed, text), effects);
+        }
+        if let Some(call) = &mut self.call {
+            call.fail(Fault::new(Reason::SubscribeFailed, text));
+        }
+    }
+
+    /// All operations of a call are done, or were given up.
+    fn finish(&mut self, call: Call, now: Instant, effects: &mut Vec<Effect>) {
+        let Call { cause, fault, packets, cut, cancelled, .. } = call;
+        match cause {
+            Cause::Output(sent) => {
+                let places = sent.iter().map(|sent| sent.place).collect();
+                match cut {
+                    Cut::Whole => self.finish_set(sent, fault.as_ref(), effects),
+                    Cut::Short => self.take_back(sent, fault.as_ref(), &cancelled, now, effects),
+                }
+                self.remember_rest(places, packets, fault.as_ref());
+            }
+            Cause::Stop(run) => {
+                let places = run.places.clone();
+                self.finish_stop(run, fault.clone(), now, effects);
+                self.remember_rest(places, packets, fault.as_ref());
+            }
+            Cause::Input(wish) => self.finish_input(wish, fault, effects),
+            Cause::Timer(timer) => {
+                if !self.timers.contains_key(&timer) {
+                    self.stop_timers.remove(&timer);
+                }
+            }
+            Cause::LastRest { attempt } => {
+                let Life::Failing { fault: why, .. } = &self.life else { return };
+                let why = why.clone();
+                if fault.is_none() || attempt >= MOST_LAST_RESTS {
+                    return self.end(why, effects);
+                }
+                let cause = Cause::LastRest { attempt: attempt.saturating_add(1) };
+                self.call = Some(Call::of_packets(cause, self.rest_packets.all()));
+            }
+            Cause::Identify | Cause::Start | Cause::KeepAlive | Cause::Repeat | Cause::Event => {}
+        }
+        self.journal_rest(effects);
+    }
+
+    fn finish_set(&mut self, sent: Vec<Sent>, fault: Option<&Fault>, effects: &mut Vec<Effect>) {
+        for Sent { place, level, ticket } in sent {
+            if let Some(fault) = fault {
+                self.requests.settle(ticket, Err(fault), effects);
+                continue;
+            }
+            effects.extend(self.outputs.confirm(place, level).map(report_output));
+            self.requests.settle(ticket, Ok(()), effects);
+        }
+    }
+
+    /// A stop came before all packets of a set were sent. What it did not address is still wanted.
+    fn take_back(
+        &mut self,
+        sent: Vec<Sent>,
+        fault: Option<&Fault>,
+        cancelled: &BTreeSet<Place>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        for Sent { place, level, ticket } in sent {
+            if let Some(fault) = fault {
+                self.requests.settle(ticket, Err(fault), effects);
+                continue;
+            }
+            let replaced =
+                self.outputs.other_way(place).and_then(|other| self.outputs.at(other)?.wanted).is_some();
+            match self.outputs.at(place) {
+                Some(output) if output.wanted.is_none() && !replaced && !cancelled.contains(&place) => {
+                    output.wanted = Some(Wanted { level, ticket });
+                    self.first_wanted.get_or_insert(now);
+                }
+                Some(_) | None => self.requests.settle(ticket, Ok(()), effects),
+            }
+        }
+    }
+
+    fn finish_stop(&mut self, run: StopRun, fault: Option<Fault>, now: Instant, effects: &mut Vec<Effect>) {
+        if let Some(fault) = fault {
+            for ticket in &run.tickets {
+                effects.push(answered(*ticket, Err(fault.clone())));
+            }
+            // The device takes nothing at the moment, and nothing is sent before the stop is.
+            for (place, wanted) in self.outputs.wanted() {
+                self.outputs.forget_wanted(place);
+                self.requests.settle(wanted.ticket, Err(&fault), effects);
+            }
+            let run = StopRun { tickets: Vec::new(), ..run };
+            return self.stops.repeat(run, &self.limits, now);
+        }
+        for place in &run.places {
+            effects.extend(self.outputs.confirm_stop(*place).map(report_output));
+        }
+        effects.extend(run.tickets.into_iter().map(|ticket| answered(ticket, Ok(None))));
+    }
+
+    fn finish_input(&mut self, wish: Wish, fault: Option<Fault>, effects: &mut Vec<Effect>) {
+        match (wish.wish, fault) {
+            (InputWish::Read, None) => {}
+            (InputWish::Read, Some(fault)) => self.answer_reading(wish.input, &Err(fault), effects),
+            (InputWish::Subscribe | InputWish::Unsubscribe, fault) => {
+                // A subscription that could not be ended is not asked for again: its readings go nowhere.
+                if fault.is_none() || wish.wish == InputWish::Unsubscribe {
+                    self.inputs.note(wish.input, wish.wish);
+                }
+                let result = fault.map_or(Ok(None), Err);
+                effects.extend(wish.ticket.map(|ticket| answered(ticket, result)));
+            }
+        }
+    }
+
+    fn remember_rest(&mut self, places: BTreeSet<Place>, packets: Vec<Packet>, fault: Option<&Fault>) {
+        if fault.is_none() && !self.outputs.anything_going() {
+            self.rest_packets.remember(places, packets);
+        }
+    }
+
+    /// Has the journal forget the device once nothing can be running.
+    fn journal_rest(&mut self, effects: &mut Vec<Effect>) {
+        let settled = self.stop_timers.is_empty() && !self.stops.is_pending() && !self.is_coming_up();
+        if self.journal == Motion::MayRun && settled && !self.outputs.may_run() {
+            self.journal = Motion::AtRest;
+            effects.push(Effect::Journal(Motion::AtRest));
+        }
+    }
+}
+
+fn report_output(value: OutputValue) -> Effect {
+    Effect::Report(DeviceReport::Output { feature: value.feature, kind: value.kind, value: value.value })
+}

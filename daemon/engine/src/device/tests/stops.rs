@@ -1,0 +1,156 @@
+//! Stopping: before everything else, all of it, until it is confirmed.
+
+use super::{
+    super::*,
+    bench::{check, model, ms},
+};
+
+#[test]
+fn a_stop_is_not_paced_and_forgets_what_was_wanted() {
+    check(
+        ModelSetup { gap: ms(500), gather: ms(2), ..model("v0 v1") },
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         done -> v1=1
+         done -> v0 is 1, v1 is 1, #1 ok
+         set #2 v0=2
+         set #3 v1=2
+         stop #4 -> #2 ok, #3 ok, v0=0
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, #4 ok, AtRest
+         at 9000",
+    );
+}
+
+#[test]
+fn a_stop_waits_for_one_packet_only_and_what_it_did_not_address_is_sent_again() {
+    check(
+        model("v0 v1 v2"),
+        "begin -> Ready
+         set #1 v0=1 v1=1 v2=1 -> MayRun, v0=1
+         stop #2 v0 v1
+         done -> v0=0
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, #2 ok, v2=1
+         done -> v2 is 1, #1 ok",
+    );
+}
+
+#[test]
+fn only_a_confirmed_rest_is_left_out_and_by_the_global_stop_nothing() {
+    check(
+        model("v0 v1 s3"),
+        "begin -> Ready
+         set #1 v1=0 -> v1=0
+         done -> v1 is 0, #1 ok
+         stop #2 -> v0=0
+         done -> v0 is 0, #2 ok
+         stop #3 -> #3 ok
+         global #4 -> v0=0
+         stop #5
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, #4 ok, #5 ok",
+    );
+}
+
+#[test]
+fn a_failed_stop_tries_everything_says_so_and_is_repeated() {
+    check(
+        model("v0 v1"),
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         done -> v1=1
+         done -> v0 is 1, v1 is 1, #1 ok
+         stop #2 -> v0=0
+         fails -> v1=0
+         done -> #2 WriteFailed
+         at 50 -> v0=0
+         done -> v1=0
+         fails
+         at 149
+         at 150 -> v0=0
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, AtRest",
+    );
+}
+
+#[test]
+fn nothing_is_set_before_a_failed_stop_is_confirmed() {
+    check(
+        model("v0 v1"),
+        "begin -> Ready
+         set #1 v0=1 -> MayRun, v0=1
+         done -> v0 is 1, #1 ok
+         stop #2 v0 -> v0=0
+         fails -> #2 WriteFailed
+         set #3 v1=5 -> v0=0
+         fails -> #3 WriteFailed
+         set #4 v0=1 -> v0=0
+         done -> v0 is 0, AtRest, MayRun, v0=1
+         done -> v0 is 1, #4 ok",
+    );
+}
+
+#[test]
+fn a_stop_ends_a_movement_and_leaves_a_spray() {
+    check(
+        model("t2 s3"),
+        "begin -> Ready
+         set #1 t2=9 -> t2=9
+         done -> t2 is 9, #1 ok
+         set #2 s3=1 -> s3=1
+         done -> s3 is 1, #2 ok
+         stop #3 -> #3 ok
+         at 1000
+         stop #4 -> #4 ok",
+    );
+}
+
+#[test]
+fn a_timer_that_is_due_when_the_stop_comes_does_not_move_the_device_after_it() {
+    check(
+        model("v0 t2"),
+        "begin -> Ready
+         set #1 t2=9 -> t2=9
+         done -> t2 is 9, #1 ok
+         set #2 v0=1 -> MayRun, v0=1
+         at 150
+         stop #3
+         done -> v0 is 1, #2 ok, v0=0
+         done -> v0 is 0, #3 ok, AtRest
+         at 1000",
+    );
+}
+
+#[test]
+fn a_plugin_that_fails_is_replaced_by_the_packets_that_stopped_the_device_before() {
+    check(
+        model("v0 v1"),
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         done -> v1=1
+         done -> v0 is 1, v1 is 1, #1 ok
+         stop #2 -> v0=0
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, #2 ok, AtRest
+         set #3 v1=7 -> MayRun, v1=7
+         done -> v1 is 7, #3 ok
+         break
+         set #4 v0=1 -> #4 PluginFailed, v0=0
+         fails -> v1=0
+         done -> v0=0
+         stop #5 -> #5 PluginFailed
+         done -> v1=0
+         done -> Gone PluginFailed",
+    );
+}
+
+#[test]
+fn a_plugin_that_fails_with_everything_at_rest_just_ends() {
+    check(
+        model("v0"),
+        "begin -> Ready
+         break
+         stop #1 -> #1 PluginFailed, Gone PluginFailed",
+    );
+}
