@@ -39,8 +39,11 @@ pub(super) enum Cause {
     Repeat,
     Event,
     Timer(u32),
-    /// The packets of rest that are known, since the plugin has failed.
+    /// The plugin has failed, and is asked for one last stop.
+    Rescue,
+    /// The packets of that stop, or those of the last one that worked.
     LastRest {
+        packets: Vec<Packet>,
         attempt: u32,
     },
 }
@@ -55,6 +58,7 @@ impl Cause {
             | Self::Stop(_)
             | Self::Input(_)
             | Self::Event
+            | Self::Rescue
             | Self::LastRest { .. } => false,
         }
     }
@@ -174,6 +178,10 @@ impl Device {
     ) {
         let coming_up = self.is_coming_up();
         let Some(call) = self.call.as_mut().filter(|call| call.is_with_plugin()) else { return };
+        if let Cause::Rescue = call.cause {
+            let packets = result.map(packets_of).unwrap_or_default();
+            return self.rescue(packets, effects);
+        }
         match result {
             Ok(operations) if operations.len() > MOST_OPERATIONS => {
                 let fault = PluginFault::OverLimit { what: "operations", limit: MOST_OPERATIONS };
@@ -388,16 +396,21 @@ impl Device {
                     self.stop_timers.remove(&timer);
                 }
             }
-            Cause::LastRest { attempt } => {
+            Cause::LastRest { packets, attempt } => {
                 let Life::Failing { fault: why, .. } = &self.life else { return };
                 let why = why.clone();
                 if fault.is_none() || attempt >= MOST_LAST_RESTS {
                     return self.end(why, effects);
                 }
-                let cause = Cause::LastRest { attempt: attempt.saturating_add(1) };
-                self.call = Some(Call::of_packets(cause, self.rest_packets.all()));
+                let cause = Cause::LastRest { packets: packets.clone(), attempt: attempt.saturating_add(1) };
+                self.call = Some(Call::of_packets(cause, packets));
             }
-            Cause::Identify | Cause::Start | Cause::KeepAlive | Cause::Repeat | Cause::Event => {}
+            Cause::Identify
+            | Cause::Start
+            | Cause::KeepAlive
+            | Cause::Repeat
+            | Cause::Event
+            | Cause::Rescue => {}
         }
         self.journal_rest(effects);
     }
@@ -487,6 +500,23 @@ impl Device {
             effects.push(Effect::Journal(Motion::AtRest));
         }
     }
+}
+
+/// The packets among some operations; of a plugin that has failed nothing else is taken.
+fn packets_of(operations: Vec<Operation>) -> Vec<Packet> {
+    let packet = |operation| match operation {
+        Operation::Write { endpoint, data, kind } => Some(Packet { endpoint, data, kind }),
+        Operation::Read { .. }
+        | Operation::Subscribe { .. }
+        | Operation::Unsubscribe { .. }
+        | Operation::Timer { .. }
+        | Operation::Identified { .. }
+        | Operation::Ready
+        | Operation::Reading { .. }
+        | Operation::InputFailed { .. }
+        | Operation::Log { .. } => None,
+    };
+    operations.into_iter().filter_map(packet).take(MOST_OPERATIONS).collect()
 }
 
 fn report_output(value: OutputValue) -> Effect {

@@ -120,11 +120,12 @@ pub enum TransferFault {
 }
 
 /// Whether a device may be doing something to somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Motion {
     /// A packet that sets an output going is about to be sent.
     MayRun,
-    /// Rest is confirmed for all outputs that a stop is for.
+    /// Rest is confirmed for all outputs that a stop is for, or nothing was ever set.
+    #[default]
     AtRest,
 }
 

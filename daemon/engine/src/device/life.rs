@@ -8,7 +8,7 @@ use std::{
 use super::{
     calls::{Call, Cause},
     command::{DeviceCommand, DeviceTicket, StopCause, StopScope},
-    effect::{Effect, Input, Motion, Transfer},
+    effect::{Effect, Input, Motion, Packet, Transfer},
     inputs::{Arrival, InputName, Inputs},
     keep_alive::KeepAliveClock,
     outputs::{Level, Outputs, Wanted},
@@ -43,7 +43,7 @@ pub(super) enum Life {
     Ready,
     /// Outputs are stopped and subscriptions ended, then it is over.
     Closing { until: Instant, fault: Fault },
-    /// The plugin has failed. The last packets of rest are sent, then it is over.
+    /// The plugin has failed. What runs is stopped if it still can be, then it is over.
     Failing { until: Instant, fault: Fault },
     /// It is over.
     Gone,
@@ -90,7 +90,7 @@ impl Device {
             opened: now,
             bring_up_until: now + setup.limits.bring_up,
             life: Life::Opened,
-            journal: setup.left,
+            journal: Motion::AtRest,
             call: None,
             transfer: None,
             events: VecDeque::new(),
@@ -186,7 +186,8 @@ impl Device {
 
     fn start(&mut self, setup: ModelSetup, now: Instant) {
         let Life::Identified = self.life else { return };
-        let left = self.journal == Motion::MayRun;
+        let left = setup.left == Motion::MayRun;
+        self.journal = setup.left;
         self.outputs = Outputs::new(setup.outputs, left);
         self.inputs = Inputs::new(&setup.inputs);
         self.gap = setup.gap;
@@ -357,7 +358,7 @@ impl Device {
         }
     }
 
-    /// The plugin cannot be asked any more: what runs is stopped with the packets that stopped it before, if there are any.
+    /// The plugin cannot be asked any more, but for one last stop; see [`Device::rescue`].
     pub(super) fn plugin_failed(&mut self, now: Instant, why: &PluginFault, effects: &mut Vec<Effect>) {
         if self.is_coming_up() {
             return self.end(
@@ -366,15 +367,27 @@ impl Device {
             );
         }
         let fault = Fault::new(Reason::PluginFailed, format!("the plugin of the device failed: {why}"));
-        let packets = self.rest_packets.all();
-        if packets.is_empty() || self.journal == Motion::AtRest {
+        if self.journal == Motion::AtRest {
             return self.end(fault, effects);
         }
         self.abandon(&fault, effects);
         self.events.clear();
         self.timers.clear();
         self.life = Life::Failing { until: now + self.limits.close, fault };
-        self.call = Some(Call::of_packets(Cause::LastRest { attempt: 0 }, packets));
+        let everything = self.outputs.to_stop(&StopScope::All, StopCause::Global);
+        let set = self.outputs.begin_stop(&everything);
+        self.make_call(Cause::Rescue, ProtocolEvent::Stop(set), effects);
+    }
+
+    /// What the plugin, or a fresh copy of it, said to the last stop. If nothing, the packets are sent that stopped it before.
+    pub(super) fn rescue(&mut self, packets: Vec<Packet>, effects: &mut Vec<Effect>) {
+        let Life::Failing { fault, .. } = &self.life else { return };
+        let fault = fault.clone();
+        let packets = if packets.is_empty() { self.rest_packets.all() } else { packets };
+        if packets.is_empty() {
+            return self.end(fault, effects);
+        }
+        self.call = Some(Call::of_packets(Cause::LastRest { packets: packets.clone(), attempt: 0 }, packets));
     }
 
     /// It is over: everything that waits is answered.
@@ -413,6 +426,7 @@ impl Device {
                 | Cause::Repeat
                 | Cause::Event
                 | Cause::Timer(_)
+                | Cause::Rescue
                 | Cause::LastRest { .. } => {}
             }
         }

@@ -8,12 +8,10 @@ use super::effect::Motion;
 use crate::vocabulary::{FeatureIndex, InputKind, OutputKind};
 
 /// What is known when the path to a device has just been opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceSetup {
     /// How long things may take.
     pub limits: Limits,
-    /// Whether it may have been left running when it was lost, or when the service crashed. Then it is stopped first.
-    pub left: Motion,
 }
 
 /// How long things may take. The transfer and the call of a plugin have limits of their own, kept by the shell.
@@ -57,6 +55,8 @@ pub struct ModelSetup {
     pub gather: Duration,
     /// What has to be repeated so that the device does not stop or hang up by itself.
     pub keep_alive: Option<KeepAlive>,
+    /// Whether it may have been left running when it was lost, or when the service crashed. Then it is stopped first.
+    pub left: Motion,
     /// Replaces [`Limits::bring_up`], counted from the opened path.
     pub bring_up_limit: Option<Duration>,
 }

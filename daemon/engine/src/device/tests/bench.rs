@@ -58,13 +58,25 @@ pub(super) fn value(text: &str) -> OutputValue {
 #[derive(Debug, Default)]
 pub(super) struct Plugin {
     timed: BTreeMap<FeatureIndex, i32>,
-    pub(super) broken: bool,
+    pub(super) health: Health,
+}
+
+/// Whether the plugin of the bench works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Health {
+    #[default]
+    Well,
+    /// It answers one more stop.
+    Rescues,
+    Broken,
 }
 
 impl Plugin {
     pub(super) fn call(&mut self, event: ProtocolEvent) -> Result<Vec<Operation>, PluginFault> {
-        if self.broken {
-            return Err(PluginFault::Panicked);
+        match (self.health, &event) {
+            (Health::Well, _) => {}
+            (Health::Rescues, ProtocolEvent::Stop(_)) => self.health = Health::Broken,
+            (Health::Rescues | Health::Broken, _) => return Err(PluginFault::Panicked),
         }
         let write = |text: String| Operation::Write {
             endpoint: endpoint("tx"),
@@ -156,9 +168,10 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn new(model: ModelSetup, left: Motion) -> Self {
+    pub(super) fn new(mut model: ModelSetup, left: Motion) -> Self {
+        model.left = left;
         let start = Instant::now();
-        let device = Device::new(DeviceSetup { limits: Limits::default(), left }, start);
+        let device = Device::new(DeviceSetup::default(), start);
         let plugin = Plugin::default();
         let (trace, effects) = (Vec::new(), Vec::new());
         Self { device, plugin, now: start, start, model, in_flight: None, trace, effects }
@@ -270,7 +283,8 @@ impl Bench {
             }
             "close" => self.handle(Input::Command(DeviceCommand::Close { reason: Reason::ShuttingDown })),
             "at" => self.pass_to(self.start + ms(arguments[0].parse().unwrap())),
-            "break" => self.plugin.broken = true,
+            "break" => self.plugin.health = Health::Broken,
+            "break-but-rescue" => self.plugin.health = Health::Rescues,
             other => panic!("no step is called {other}"),
         }
     }

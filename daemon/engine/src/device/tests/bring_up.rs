@@ -52,8 +52,7 @@ fn a_closing_device_stops_before_it_unsubscribes_and_has_a_limit() {
 }
 
 fn begin(now: Instant) -> (Device, Vec<Effect>) {
-    let setup = DeviceSetup { limits: Limits::default(), left: Motion::AtRest };
-    let (mut device, mut effects) = (Device::new(setup, now), Vec::new());
+    let (mut device, mut effects) = (Device::new(DeviceSetup::default(), now), Vec::new());
     device.handle(now, Input::Deadline, &mut effects);
     (device, effects)
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     super::*,
-    bench::{BATTERY, Bench, endpoint, model, ms, output, value},
+    bench::{BATTERY, Bench, Health, endpoint, model, ms, output, value},
 };
 use crate::{
     fault::Reason,
@@ -170,7 +170,7 @@ impl World {
                 self.bench.pass_to(self.bench.now + ms(*count));
                 self.look();
             }
-            Step::Break => self.bench.plugin.broken = true,
+            Step::Break => self.bench.plugin.health = Health::Rescues,
         }
     }
 

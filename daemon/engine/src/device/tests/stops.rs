@@ -146,6 +146,19 @@ fn a_plugin_that_fails_is_replaced_by_the_packets_that_stopped_the_device_before
 }
 
 #[test]
+fn a_plugin_that_fails_is_asked_for_one_last_stop() {
+    check(
+        model("v0"),
+        "begin -> Ready
+         set #1 v0=1 -> MayRun, v0=1
+         done -> v0 is 1, #1 ok
+         break-but-rescue
+         set #2 v0=2 -> #2 PluginFailed, v0=0
+         done -> Gone PluginFailed",
+    );
+}
+
+#[test]
 fn a_plugin_that_fails_with_everything_at_rest_just_ends() {
     check(
         model("v0"),
