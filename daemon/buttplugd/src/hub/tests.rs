@@ -8,9 +8,10 @@ use std::{
 
 use engine::{
     command::{Answer, Command, Event, Setting, StopTarget, StopWhat},
+    definition::{model::Output, scale::OutputScale},
     device::{DeviceCommand, DeviceReport, StopScope},
     fault::{Fault, Reason},
-    router::{DeviceEntry, Direction, Front, Introduction, OutputAccess, OutputEntry, Peer, Running, Scale},
+    router::{DeviceEntry, Front, Introduction, OutputEntry, Peer, Running},
     session::Dispatch,
     view::{DeviceView, FeatureView, OutputView},
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, Range, Ticket},
@@ -67,8 +68,12 @@ fn entry(index: u32) -> DeviceEntry {
         outputs: vec![OutputEntry {
             feature: FeatureIndex(0),
             kind: OutputKind::Vibrate,
-            access: OutputAccess::Enabled,
-            scale: Scale { low: 0, high: 20, direction: Direction::Straight },
+            scale: OutputScale::new(
+                OutputKind::Vibrate,
+                &Output { range: Range::new(0, 20), duration_ms: None, on_stop: None },
+                None,
+            )
+            .unwrap(),
         }],
     }
 }

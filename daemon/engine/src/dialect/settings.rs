@@ -168,7 +168,12 @@ fn level(entry: &OutputEntry<'_>, value: i32) -> Setting {
     Setting { feature: entry.feature.index, kind: entry.output.kind, value, duration_ms: None }
 }
 
+/// Clients of these versions were never shown which times the output takes; they get the nearest.
 fn movement(entry: &OutputEntry<'_>, position: f64, duration_ms: u32) -> Result<Setting, Fault> {
+    let duration_ms = entry
+        .output
+        .duration_ms
+        .map_or(duration_ms, |(shortest, longest)| duration_ms.clamp(shortest, longest));
     Ok(Setting {
         feature: entry.feature.index,
         kind: OutputKind::PositionWithDuration,

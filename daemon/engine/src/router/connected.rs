@@ -6,11 +6,12 @@ use ipc_schema::error::Reason;
 
 use super::{
     claim::Claim,
-    entry::{DeviceEntry, OutputAccess, OutputEntry},
+    entry::{DeviceEntry, OutputEntry},
     inputs::Subscription,
     stop::StopNumber,
 };
 use crate::{
+    definition::scale::OutputScale,
     device::DeviceTicket,
     fault::Fault,
     vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, SessionId, Ticket},
@@ -86,16 +87,13 @@ impl Connected {
         })
     }
 
-    /// The output, if clients may set it.
-    pub(super) fn output(&self, feature: FeatureIndex, kind: OutputKind) -> Result<&Output, Fault> {
+    /// The scale of an output, if clients may set it.
+    pub(super) fn scale(&self, feature: FeatureIndex, kind: OutputKind) -> Result<&OutputScale, Fault> {
         match self.outputs.get(&(feature, kind)) {
-            Some(output) => match output.entry.access {
-                OutputAccess::Enabled => Ok(output),
-                OutputAccess::Disabled => {
-                    let text = format!("{} of feature {feature} is switched off by the user", kind.name());
-                    Err(Fault::new(Reason::OutputDisabled, text))
-                }
-            },
+            Some(output) => output.entry.scale.as_ref().ok_or_else(|| {
+                let text = format!("{} of feature {feature} is switched off by the user", kind.name());
+                Fault::new(Reason::OutputDisabled, text)
+            }),
             None => {
                 self.check_feature(feature)?;
                 let text = format!("feature {feature} has no output {}", kind.name());

@@ -7,17 +7,17 @@ use ipc_schema::error::Reason;
 use super::{
     Effect, Freshness, Router, Running,
     claim::{Claim, Verdict},
-    connected::{Connected, Waiting},
+    connected::Waiting,
     stop::Asker,
 };
 use crate::{
     command::{Answer, Command, Event, Setting},
+    definition::scale::{OutputScale, OutsideRange},
     device::{DeviceCommand, DeviceTicket, StopCause, StopScope},
     fault::Fault,
     monitor::{OutputId, Reservation},
     protocol::OutputValue,
     session::Dispatch,
-    view::OutputView,
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, SessionId, Ticket},
 };
 
@@ -150,16 +150,15 @@ impl Router {
         settings
             .iter()
             .map(|setting| {
-                let output = connected.output(setting.feature, setting.kind)?;
+                let scale = connected.scale(setting.feature, setting.kind)?;
                 if let Some(holder) = self.reservations.in_the_way(session, device, setting.feature) {
                     return Err(self.reserved_by(holder));
                 }
-                let view = shown(connected, setting)?;
                 Ok(OutputValue {
                     feature: setting.feature,
                     kind: setting.kind,
-                    value: output.entry.scale.to_device(setting.kind, check_value(view, setting)?),
-                    duration_ms: check_duration(view, setting)?,
+                    value: check_value(scale, setting)?,
+                    duration_ms: check_duration(scale, setting)?,
                 })
             })
             .collect()
@@ -309,40 +308,25 @@ impl Batch {
     }
 }
 
-/// What clients are shown of an output that they may set.
-fn shown<'a>(connected: &'a Connected, setting: &Setting) -> Result<&'a OutputView, Fault> {
-    let feature = connected.entry.view.feature(setting.feature);
-    feature.and_then(|feature| feature.output(setting.kind)).ok_or_else(|| {
-        let text = format!("feature {} has no output {}", setting.feature, setting.kind.name());
-        Fault::new(Reason::OutputNotSupported, text)
+/// The device's own value for what a client wants.
+fn check_value(scale: &OutputScale, setting: &Setting) -> Result<i32, Fault> {
+    scale.to_hardware(setting.value).map_err(|outside| {
+        let (kind, feature) = (setting.kind.name(), setting.feature);
+        let OutsideRange { value, range } = outside;
+        let text = format!("{kind} of feature {feature} takes {} to {}, not {value}", range.min, range.max);
+        Fault::new(Reason::ValueOutOfRange, text)
     })
 }
 
-fn check_value(view: &OutputView, setting: &Setting) -> Result<i32, Fault> {
-    if view.range.contains(setting.value) {
-        return Ok(setting.value);
-    }
-    let text = format!(
-        "{} of feature {} takes {} to {}, not {}",
-        setting.kind.name(),
-        setting.feature,
-        view.range.min,
-        view.range.max,
-        setting.value
-    );
-    Err(Fault::new(Reason::ValueOutOfRange, text))
-}
-
-fn check_duration(view: &OutputView, setting: &Setting) -> Result<u32, Fault> {
-    let Some((shortest, longest)) = view.duration_ms else { return Ok(0) };
+fn check_duration(scale: &OutputScale, setting: &Setting) -> Result<u32, Fault> {
+    let Some((shortest, longest)) = scale.duration_ms() else { return Ok(0) };
     match setting.duration_ms {
         Some(duration) if (shortest..=longest).contains(&duration) => Ok(duration),
         given => {
             let given = given.map_or_else(|| String::from("nothing"), |duration| format!("{duration} ms"));
+            let (kind, feature) = (setting.kind.name(), setting.feature);
             let text = format!(
-                "{} of feature {} takes a duration of {shortest} to {longest} ms, not {given}",
-                setting.kind.name(),
-                setting.feature
+                "{kind} of feature {feature} takes a duration of {shortest} to {longest} ms, not {given}"
             );
             Err(Fault::new(Reason::DurationOutOfRange, text))
         }

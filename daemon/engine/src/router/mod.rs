@@ -27,7 +27,7 @@ use std::{
 
 pub use self::{
     client::{Front, Introduction, Peer, Process},
-    entry::{DeviceEntry, Direction, OutputAccess, OutputEntry, Scale},
+    entry::{DeviceEntry, OutputEntry},
 };
 use self::{connected::Connected, reservations::Reservations, scan::Scan, sessions::Client, stop::Stops};
 use crate::{

@@ -80,7 +80,7 @@ impl Router {
     pub fn outputs(&self) -> impl Iterator<Item = OutputState> {
         self.devices
             .values()
-            .flat_map(|connected| connected.outputs.values().map(|output| state(connected, output)))
+            .flat_map(|connected| connected.outputs.values().filter_map(|output| state(connected, output)))
     }
 
     pub(super) fn monitor(
@@ -142,7 +142,7 @@ impl Router {
             .into_iter()
             .filter_map(|id| {
                 let connected = self.devices.get(&id.device)?;
-                connected.outputs.get(&(id.feature, id.kind)).map(|output| state(connected, output))
+                connected.outputs.get(&(id.feature, id.kind)).and_then(|output| state(connected, output))
             })
             .collect();
         if states.is_empty() {
@@ -154,13 +154,17 @@ impl Router {
     }
 }
 
-fn state(connected: &Connected, output: &Output) -> OutputState {
-    let kind = output.entry.kind;
-    let shown = |value: Option<i32>| value.map(|value| output.entry.scale.to_client(kind, value));
-    OutputState {
-        output: OutputId { device: connected.index(), feature: output.entry.feature, kind },
-        wanted: shown(output.wanted),
-        confirmed: shown(output.confirmed),
+/// The state of an output; `None` for one that clients are not shown.
+fn state(connected: &Connected, output: &Output) -> Option<OutputState> {
+    let scale = output.entry.scale?;
+    Some(OutputState {
+        output: OutputId {
+            device: connected.index(),
+            feature: output.entry.feature,
+            kind: output.entry.kind,
+        },
+        wanted: output.wanted.map(|value| scale.to_shown(value)),
+        confirmed: output.confirmed.map(|value| scale.to_shown(value)),
         owner: output.claim.as_ref().map(super::claim::Claim::owner),
-    }
+    })
 }

@@ -19,6 +19,10 @@ use ipc_schema::{error::Reason, version::SpecVersion};
 use super::*;
 use crate::{
     command::{Answer, Command, Setting, StopTarget, StopWhat},
+    definition::{
+        model::{Output, OutputRule},
+        scale::OutputScale,
+    },
     device::{StopCause, StopScope},
     monitor::{MonitorRequest, TransportState},
     protocol::InputWish,
@@ -234,21 +238,28 @@ pub(super) fn entry(index: u32) -> DeviceEntry {
             feature(5, vec![], input(InputKind::Pressure, InputWays::Both)),
         ],
     };
-    let output = |feature, kind, access, low, high, direction| OutputEntry {
-        feature: FeatureIndex(feature),
-        kind,
-        access,
-        scale: Scale { low, high, direction },
+    let output = |feature, kind, hardware: (i32, i32), rule: Option<OutputRule>| {
+        let output = Output {
+            range: Range::new(hardware.0, hardware.1),
+            duration_ms: (kind == PositionWithDuration).then_some((10, 5000)),
+            on_stop: None,
+        };
+        let scale = OutputScale::new(kind, &output, rule.as_ref()).unwrap();
+        OutputEntry { feature: FeatureIndex(feature), kind, scale }
     };
+    let rule =
+        |kind| OutputRule { feature: 0, kind, range: None, duration_ms: None, disabled: false, invert: true };
+    let limited = OutputRule { range: Some(Range::new(10, 15)), invert: false, ..rule(Vibrate) };
+    let disabled = OutputRule { disabled: true, invert: false, ..rule(Vibrate) };
     DeviceEntry {
         view: Arc::new(view),
         transport: "simulated",
         protocol: "toy".into(),
         outputs: vec![
-            output(0, Vibrate, OutputAccess::Enabled, 10, 15, Direction::Straight),
-            output(1, Rotate, OutputAccess::Enabled, 0, 20, Direction::Inverted),
-            output(2, PositionWithDuration, OutputAccess::Enabled, 0, 100, Direction::Inverted),
-            output(3, Vibrate, OutputAccess::Disabled, 0, 20, Direction::Straight),
+            output(0, Vibrate, (0, 20), Some(limited)),
+            output(1, Rotate, (-20, 20), Some(rule(Rotate))),
+            output(2, PositionWithDuration, (0, 100), Some(rule(PositionWithDuration))),
+            output(3, Vibrate, (0, 20), Some(disabled)),
         ],
     }
 }
