@@ -13,6 +13,12 @@ pub const SERVER_INTERFACE: &str = "org.buttplugd.Buttplug1.Server";
 /// Interface of each device's object.
 pub const DEVICE_INTERFACE: &str = "org.buttplugd.Buttplug1.Device";
 
+/// Introspection data of [`SERVER_INTERFACE`], as the service serves it.
+pub const SERVER_XML: &str = include_str!("../dbus/org.buttplugd.Buttplug1.Server.xml");
+
+/// Introspection data of [`DEVICE_INTERFACE`], as the service serves it.
+pub const DEVICE_XML: &str = include_str!("../dbus/org.buttplugd.Buttplug1.Device.xml");
+
 /// What the names of all our errors begin with; `.Class.Reason` follows.
 pub const ERROR_PREFIX: &str = "org.buttplugd.Buttplug1.Error";
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
     router::{Front, Peer, Running},
+    view::DeviceView,
     vocabulary::DeviceIndex,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -31,11 +32,22 @@ use crate::{
 /// Bytes that the pipe holds before the writer must wait.
 const PIPE: usize = 64 * 1024;
 
-fn shared(config: Config) -> Shared {
+pub(super) fn shared(config: Config) -> Shared {
     let half_open = HalfOpen::new(config.limits.half_open);
     let (_, config) = watch::channel(Arc::new(config));
     let (alive, _) = mpsc::channel(1);
     Shared { hub: idle_hub(), config, half_open, alive: alive.downgrade() }
+}
+
+/// A device that can do nothing.
+pub(super) fn device_view() -> Arc<DeviceView> {
+    Arc::new(DeviceView {
+        index: DeviceIndex(0),
+        name: "Nothing".to_owned(),
+        display_name: None,
+        message_gap_ms: 0,
+        features: Vec::new(),
+    })
 }
 
 /// A hub without devices.

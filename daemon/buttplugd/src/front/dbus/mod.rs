@@ -104,3 +104,49 @@ fn stop_what(options: &Options) -> Result<StopWhat, Refusal> {
         (false, false) => StopWhat::Nothing,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zbus::object_server::Interface;
+
+    use super::{
+        super::tests,
+        device::{Device, Shown},
+        *,
+    };
+    use crate::config::Config;
+
+    /// The introspection data of one interface as a file of its own.
+    fn file(interface: &impl Interface) -> String {
+        let mut text = String::from(
+            "<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n \
+             \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n<node>\n",
+        );
+        interface.introspect_to_writer(&mut text, 2);
+        text.push_str("</node>\n");
+        text
+    }
+
+    #[tokio::test]
+    async fn the_committed_introspection_is_what_is_served() {
+        let shared = tests::shared(Config::default());
+        let status = shared.hub.status();
+        let peers = Peers::new(shared);
+        let shown = Shown { view: tests::device_view(), battery: None, connected: true };
+        let served = [
+            ("Server", file(&Server::new(Arc::clone(&peers), status)), ipc_schema::dbus::SERVER_XML),
+            ("Device", file(&Device::new(peers, shown)), ipc_schema::dbus::DEVICE_XML),
+        ];
+        for (name, served, committed) in served {
+            // Change the interface and run this with UPDATE_INTROSPECTION=1, then look at what git shows.
+            if std::env::var_os("UPDATE_INTROSPECTION").is_some() {
+                let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ipc-schema/dbus");
+                std::fs::write(format!("{folder}/org.buttplugd.Buttplug1.{name}.xml"), &served).unwrap();
+            } else {
+                assert_eq!(served, committed, "{name}");
+            }
+        }
+    }
+}
