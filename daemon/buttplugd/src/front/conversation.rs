@@ -11,7 +11,7 @@ use std::{
 
 use engine::{
     fault::{Fault, Reason},
-    router::Peer,
+    router::{Front, Peer},
     session::{Effect, End, Form, Input, Session},
     view::DeviceList,
 };
@@ -77,7 +77,8 @@ pub(super) enum Turn {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve<W: Wire>(wire: W, shared: &Shared, peer: Peer, seat: Seat) {
-    let settings = shared.session_settings(peer.front);
+    let peer_front = peer.front;
+    let settings = shared.session_settings(peer_front);
     let form = Form::Bytes(wire.encoding());
     let write_time = shared.config().limits.write_time();
     match shared.hub.open(peer).await {
@@ -97,14 +98,15 @@ pub(super) async fn serve<W: Wire>(wire: W, shared: &Shared, peer: Peer, seat: S
         }
         Err(fault) => {
             tracing::info!(reason = %fault.reason, "a connection was refused");
-            let session = Session::new(settings, form, DeviceList::default(), now());
-            refuse(wire, session, fault, write_time).await;
+            refuse(wire, shared, peer_front, fault).await;
         }
     }
 }
 
-/// Tells a client why it cannot be served.
-async fn refuse<W: Wire>(mut wire: W, mut session: Session, fault: Fault, write_time: Duration) {
+/// Tells a client why it is not served, and closes.
+pub(super) async fn refuse<W: Wire>(mut wire: W, shared: &Shared, front: Front, fault: Fault) {
+    let form = Form::Bytes(wire.encoding());
+    let mut session = Session::new(shared.session_settings(front), form, DeviceList::default(), now());
     let mut effects = Vec::new();
     session.handle(now(), Input::Closing(fault.clone()), &mut effects);
     for effect in effects {
@@ -112,7 +114,7 @@ async fn refuse<W: Wire>(mut wire: W, mut session: Session, fault: Fault, write_
             wire.queue(payload);
         }
     }
-    finish(wire, &End::Fault(fault), write_time).await;
+    finish(wire, &End::Fault(fault), shared.config().limits.write_time()).await;
 }
 
 async fn finish<W: Wire>(wire: W, end: &End, write_time: Duration) {

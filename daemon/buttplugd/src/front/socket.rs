@@ -22,7 +22,10 @@ use ipc_schema::{
     codec::Encoding,
     frame::{self, FrameDecoder, FrameError},
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    time::timeout,
+};
 
 use super::{
     Shared,
@@ -84,34 +87,42 @@ pub(super) fn process(pid: u32) -> Process {
 
 /// Looks at the first bytes and serves what they ask for.
 async fn begin(mut stream: Stream, shared: &Shared, mut peer: Peer, seat: Seat) {
-    let limit = shared.config().limits.handshake_time();
-    let first = tokio::select! {
-        first = tokio::time::timeout(limit, first_bytes(&mut stream)) => first,
-        () = seat.lost() => return tracing::debug!("a connection that said nothing made room for another"),
+    let config = shared.config();
+    let frame_limit = u32::try_from(config.limits.frame_size).unwrap_or(frame::LIMIT_MAX);
+    let mut ahead = Vec::new();
+    let silent = tokio::select! {
+        first = timeout(config.limits.handshake_time(), first_bytes(&mut stream, &mut ahead)) => match first {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => return tracing::debug!(%error, "a connection ended before its first message"),
+            Err(_) => Some("no handshake came in time"),
+        },
+        () = seat.lost() => {
+            Some("too many connections wait for their handshake, and this one waited longest")
+        }
     };
-    let ahead = match first {
-        Ok(Ok(ahead)) => ahead,
-        Ok(Err(error)) => return tracing::debug!(%error, "a connection ended before its first message"),
-        Err(_) => return tracing::debug!("a connection said nothing in time"),
-    };
+    if let Some(text) = silent {
+        let fault = Fault::new(Reason::HandshakeTimedOut, text);
+        let wire = SocketWire::new(stream, &[], frame_limit);
+        return conversation::refuse(wire, shared, Front::Socket, fault).await;
+    }
     if ahead.starts_with(&frame::HTTP_GET) {
         peer.front = Front::WebSocket;
         websocket::begin(stream, ahead, shared, peer, seat).await;
     } else {
-        let limit = u32::try_from(shared.config().limits.frame_size).unwrap_or(frame::LIMIT_MAX);
-        conversation::serve(SocketWire::new(stream, &ahead, limit), shared, peer, seat).await;
+        let wire = SocketWire::new(stream, &ahead, frame_limit);
+        conversation::serve(wire, shared, peer, seat).await;
     }
 }
 
-/// The bytes of a frame's length, or of an HTTP request's first word, and what came with them.
-async fn first_bytes(stream: &mut Stream) -> io::Result<Vec<u8>> {
-    let mut ahead = Vec::new();
+/// The bytes of a frame's length, or of an HTTP request's first word, and what came with them. Cancel-safe: what came is in
+/// `ahead`.
+async fn first_bytes(stream: &mut Stream, ahead: &mut Vec<u8>) -> io::Result<()> {
     while ahead.len() < frame::HEADER_LEN {
-        if stream.read_buf(&mut ahead).await? == 0 {
+        if stream.read_buf(ahead).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(ahead)
+    Ok(())
 }
 
 /// Frames on a stream.
