@@ -10,9 +10,11 @@ use plugin_abi as abi;
 use plugin_sdk::private::{entry, table};
 use raw::sinner;
 use std::ptr::from_ref;
-use willing::{BadReply, Blocks, EndlessTimers, Fails, Floods, NeverReady, OutOfRange, PanicIn, place};
+use willing::{
+    BadReply, Blocks, EndlessTimers, Fails, Floods, NeverReady, OutOfRange, PanicIn, Polite, place,
+};
 
-struct Tables([*const abi::Protocol; 29]);
+struct Tables([*const abi::Protocol; 30]);
 
 // SAFETY: the pointers lead to statics that nobody writes to.
 unsafe impl Sync for Tables {}
@@ -27,6 +29,7 @@ static TABLES: Tables = Tables([
     from_ref(&const { table::<PanicIn<{ place::EVENT }>>("panic-in-event") }),
     from_ref(&const { table::<PanicIn<{ place::INPUT }>>("panic-in-input") }),
     from_ref(&const { table::<PanicIn<{ place::KEEP_ALIVE }>>("panic-in-keep-alive") }),
+    from_ref(&const { table::<Polite>("polite") }),
     from_ref(&const { table::<BadReply>("bad-reply") }),
     from_ref(&const { table::<Fails>("fails") }),
     from_ref(&const { table::<NeverReady>("never-ready") }),

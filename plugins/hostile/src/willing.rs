@@ -86,7 +86,7 @@ impl<const PLACE: u8> Protocol for PanicIn<PLACE> {
     }
 }
 
-/// Declares a protocol that sins in `output` or where `also` says, and is harmless else.
+/// Declares a protocol without a state.
 macro_rules! sinner {
     ($(#[$doc:meta])* $name:ident { $($function:item)* }) => {
         $(#[$doc])*
@@ -100,6 +100,15 @@ macro_rules! sinner {
             $($function)*
         }
     };
+}
+
+sinner! {
+    /// Does nothing wrong, and as little as it can.
+    Polite {
+        fn output(&mut self, set: &[Output], ops: &mut Ops<'_>) -> Result<(), Failure> {
+            write_values(set, ops)
+        }
+    }
 }
 
 sinner! {
