@@ -11,12 +11,12 @@ use plugin_sdk::driver::{Call, Subject};
 use plugin_sdk::{Endpoint, Event, Failure, Info, Operation, TransportKind, Ways};
 
 /// The folder of all plugins.
-pub fn plugins() -> PathBuf {
+pub(crate) fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").canonicalize().unwrap()
 }
 
 /// The library of a plugin in Rust. Cargo has built it beside this test, since its crate is a dev-dependency.
-pub fn built(library: &str) -> PathBuf {
+pub(crate) fn built(library: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let path = here.parent().unwrap().join(format!("lib{library}.so"));
     assert!(path.exists(), "{} is not there: make the crate a dev-dependency of buttplugd", path.display());
@@ -24,7 +24,7 @@ pub fn built(library: &str) -> PathBuf {
 }
 
 /// The library of a plugin in C, compiled now.
-pub fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf {
+pub(crate) fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf {
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib{name}.so"));
     let done = Command::new("cc")
         .args([
@@ -50,14 +50,14 @@ pub fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf {
 }
 
 /// An instance as the SDK's test driver sees a protocol.
-pub struct Loaded {
+pub(crate) struct Loaded {
     instance: Instance,
     endpoints: Vec<(String, Endpoint)>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Loaded {
-    pub fn new(table: Table, info: &Info) -> Self {
+    pub(crate) fn new(table: Table, info: &Info) -> Self {
         let instance = Instance::new(table, device_info(info));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { instance, endpoints: info.endpoints.clone(), runtime }
