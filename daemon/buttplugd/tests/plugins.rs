@@ -16,7 +16,7 @@ use engine::protocol::{InputWish, Operation, OutputValue, PluginFault, ProtocolE
 use engine::vocabulary::{FeatureIndex, InputKind, OutputKind, Range};
 use plugin_sdk::driver::Subject;
 use plugin_sdk::{Failure, Info, vectors};
-use plugin_support::{Loaded, built, compiled, plugins};
+use plugin_support::{Loaded, all_built, built, compiled, plugins};
 
 // ---- Those that do right ----
 
@@ -24,14 +24,15 @@ use plugin_support::{Loaded, built, compiled, plugins};
 #[test]
 fn every_golden_vector_passes_through_the_loader() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let mut ran = 0;
+    let libraries = all_built();
+    let (mut ran, mut failed) = (0, Vec::new());
     for entry in std::fs::read_dir(plugins()).unwrap() {
         let folder = entry.unwrap().path();
         if !folder.join("vectors").is_dir() {
             continue;
         }
         let host = std::cell::RefCell::new(PluginHost::new(&[*plugin_template::entry()]).unwrap());
-        let library = library(&folder);
+        let library = library(&folder, &libraries);
         let make = |protocol: &str, info: &Info| -> Option<Result<Box<dyn Subject>, Failure>> {
             let code = match &library {
                 Some(path) if protocol != plugin_sdk::TEMPLATE_PROTOCOL => Code::Library(path),
@@ -41,18 +42,22 @@ fn every_golden_vector_passes_through_the_loader() {
             let made = table.map_err(|error| Failure::failed(error.to_string()));
             Some(made.map(|table| Box::new(Loaded::new(table, info)) as Box<dyn Subject>))
         };
-        ran += vectors::check(&folder, &make).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        match vectors::check(&folder, &make) {
+            Ok(number) => ran += number,
+            Err(error) => failed.push(format!("{}: {error}", folder.display())),
+        }
     }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(ran > 0, "no vectors were found in {}", plugins().display());
 }
 
 /// The library that a folder's `plugin.toml` names, built or compiled.
-fn library(folder: &Path) -> Option<PathBuf> {
+fn library(folder: &Path, libraries: &Path) -> Option<PathBuf> {
     let definition: toml::Table =
         std::fs::read_to_string(folder.join("plugin.toml")).unwrap().parse().unwrap();
     let name = definition.get("library")?.as_str().unwrap();
     let in_c = folder.join(format!("{}.c", folder.file_name().unwrap().to_str().unwrap()));
-    Some(if in_c.exists() { compiled(&in_c, name, &[]) } else { built(name) })
+    Some(if in_c.exists() { compiled(&in_c, name, &[]) } else { libraries.join(format!("lib{name}.so")) })
 }
 
 #[tokio::test]
@@ -184,7 +189,12 @@ async fn a_file_or_folder_that_others_can_write_to_is_refused() {
 const MOTOR: FeatureIndex = FeatureIndex(0);
 const BATTERY: FeatureIndex = FeatureIndex(1);
 
-async fn hostile(protocol: &str) -> Instance {
+/// A limit that no call reaches that returns at all, however busy the machine is.
+const PATIENT: Duration = Duration::from_secs(30);
+/// A limit that a call which never returns reaches soon.
+const SHORT: Duration = Duration::from_millis(500);
+
+async fn hostile(protocol: &str, limit: Duration) -> Instance {
     let mut host = PluginHost::new(&[]).unwrap();
     let table = host.table(Code::Library(&built("buttplug_hostile")), protocol).await.unwrap();
     let info = DeviceInfo {
@@ -199,7 +209,7 @@ async fn hostile(protocol: &str) -> Instance {
         params: Vec::new(),
         seed: 1,
     };
-    Instance::with_limit(table, info, Duration::from_millis(500))
+    Instance::with_limit(table, info, limit)
 }
 
 fn model() -> Model {
@@ -225,7 +235,11 @@ fn packet(data: &[u8]) -> Vec<Operation> {
 
 /// Identified and started.
 async fn ready(protocol: &str) -> Instance {
-    let mut instance = hostile(protocol).await;
+    ready_within(protocol, PATIENT).await
+}
+
+async fn ready_within(protocol: &str, limit: Duration) -> Instance {
+    let mut instance = hostile(protocol, limit).await;
     let identified = instance.call(0, ProtocolEvent::Identify).await.unwrap();
     assert!(matches!(identified[..], [Operation::Identified { protocol: None, .. }]), "{identified:?}");
     instance.set_model(model());
@@ -240,7 +254,7 @@ fn read_battery() -> ProtocolEvent {
 #[tokio::test]
 async fn a_panic_before_the_model_is_known_loses_the_device() {
     for protocol in ["panic-in-create", "panic-in-identify"] {
-        let mut instance = hostile(protocol).await;
+        let mut instance = hostile(protocol, PATIENT).await;
         assert_eq!(instance.call(0, ProtocolEvent::Identify).await, Err(PluginFault::Panicked), "{protocol}");
         assert_eq!(instance.call(1, ProtocolEvent::Stop(vibrate(0))).await, Err(PluginFault::WrittenOff));
     }
@@ -248,7 +262,7 @@ async fn a_panic_before_the_model_is_known_loses_the_device() {
 
 #[tokio::test]
 async fn a_panic_in_start_loses_the_device() {
-    let mut instance = hostile("panic-in-start").await;
+    let mut instance = hostile("panic-in-start", PATIENT).await;
     instance.call(0, ProtocolEvent::Identify).await.unwrap();
     instance.set_model(model());
     assert_eq!(instance.call(1, ProtocolEvent::Start).await, Err(PluginFault::Panicked));
@@ -324,7 +338,7 @@ async fn a_device_that_create_spoilt_is_refused() {
         ("writes-in-create", PluginFault::Nonsense("operations during create")),
     ];
     for (protocol, fault) in sins {
-        let mut instance = hostile(protocol).await;
+        let mut instance = hostile(protocol, PATIENT).await;
         assert_eq!(instance.call(0, ProtocolEvent::Identify).await, Err(fault), "{protocol}");
     }
 }
@@ -346,7 +360,7 @@ async fn a_notification_of_an_endpoint_that_the_plugin_was_not_told_of_is_kept_f
 
 #[tokio::test]
 async fn a_plugin_that_is_never_ready_says_nothing() {
-    let mut instance = hostile("never-ready").await;
+    let mut instance = hostile("never-ready", PATIENT).await;
     instance.call(0, ProtocolEvent::Identify).await.unwrap();
     instance.set_model(model());
     assert_eq!(
@@ -358,7 +372,7 @@ async fn a_plugin_that_is_never_ready_says_nothing() {
 
 #[tokio::test]
 async fn a_plugin_that_blocks_is_written_off_and_its_device_is_stopped() {
-    let mut blocked = ready("blocks").await;
+    let mut blocked = ready_within("blocks", SHORT).await;
     blocked.submit(2, ProtocolEvent::Output(vibrate(9))).unwrap();
     assert!(blocked.is_busy());
     assert_eq!(blocked.submit(2, ProtocolEvent::KeepAlive), Err(PluginFault::Busy));

@@ -155,7 +155,7 @@ sinner! {
     /// Asks for far too much in one call.
     Floods {
         fn output(&mut self, _: &[Output], ops: &mut Ops<'_>) -> Result<(), Failure> {
-            for _ in 0..1_000_000 {
+            for _ in 0..10_000 {
                 ops.write(TX, b"again");
             }
             Ok(())

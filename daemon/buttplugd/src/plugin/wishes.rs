@@ -82,7 +82,10 @@ impl Wishes {
 /// `ctx` is what [`Wishes::table`] put into the table of the running call, on the thread of that call.
 unsafe fn with(ctx: *mut c_void, make: impl FnOnce(&Wishes) -> Result<Operation, PluginFault>) {
     // SAFETY: the contract of this function; the host itself does not touch the wishes while the call runs.
-    if let Some(wishes) = unsafe { ctx.cast::<Wishes>().as_mut() } {
+    if let Some(wishes) = unsafe { ctx.cast::<Wishes>().as_mut() }
+        // What comes after the first thing that is wrong is not even looked at.
+        && wishes.fault.is_none()
+    {
         let operation = make(wishes);
         wishes.queue(operation);
     }

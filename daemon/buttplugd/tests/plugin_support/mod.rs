@@ -23,6 +23,35 @@ pub(crate) fn built(library: &str) -> PathBuf {
     path
 }
 
+/// Builds the libraries of all plugins in Rust, as they are shipped: without what the tests add to the SDK. Does nothing where
+/// they are fresh. Gives the folder they are in.
+///
+/// The packages are found by their folders, so that no list of them has to be kept.
+pub(crate) fn all_built() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let profile = here.ancestors().nth(2).unwrap();
+    let name = match profile.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--profile", name, "--target-dir"]).arg(profile.parent().unwrap());
+    for entry in std::fs::read_dir(plugins()).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.join("plugin.toml").exists() && folder.join("Cargo.toml").exists() {
+            cargo.args(["--package", &package(&folder)]);
+        }
+    }
+    let done = cargo.current_dir(plugins()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    profile.to_owned()
+}
+
+fn package(folder: &Path) -> String {
+    let manifest: toml::Table = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+    manifest["package"]["name"].as_str().unwrap().to_owned()
+}
+
 /// The library of a plugin in C, compiled now.
 pub(crate) fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf {
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib{name}.so"));
