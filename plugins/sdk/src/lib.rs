@@ -27,7 +27,7 @@
 //! ```
 //!
 //! With the feature `driver` there are also [`driver`], which plays the service in an author's tests, and [`vectors`],
-//! which runs the golden vectors beside a plugin.
+//! which runs the golden vectors beside a plugin. With the feature `sealed` there is [`Seal`].
 //!
 //! The crate does not protect the service from a plugin: a segfault or a loop in a plugin is one in the service.
 
@@ -39,6 +39,9 @@ mod info;
 mod ops;
 mod protocol;
 mod query;
+#[cfg(feature = "sealed")]
+mod sealed;
+mod travel;
 mod values;
 #[cfg(feature = "driver")]
 pub mod vectors;
@@ -51,6 +54,9 @@ pub use info::{Feature, Info, InputRange, ManufacturerData, Model, OutputRange, 
 pub use ops::{LogLevel, Operation, Ops, WriteKind};
 pub use protocol::{Event, Failure, Output, Protocol, Wanted};
 pub use query::{Query, Waited};
+#[cfg(feature = "sealed")]
+pub use sealed::Seal;
+pub use travel::Travel;
 pub use values::Values;
 pub use vocabulary::{Endpoint, InputKind, OutputKind, Timer, TransportKind, Wish};
 

@@ -49,7 +49,10 @@ impl Protocol for Wave {
                     query.answered(ops);
                     ops.identified(&String::from_utf8_lossy(data));
                 }
-                None => ops.reading(1, InputKind::Battery, data.first().copied().map_or(0, i32::from)),
+                None => {
+                    let percent = data.first().ok_or(Failure::bad_reply("a battery without a value"))?;
+                    ops.reading(1, InputKind::Battery, i32::from(*percent));
+                }
             }
         } else if let Some(query) = &mut self.query
             && query.event(&event, ops) == Waited::GaveUp
@@ -194,6 +197,16 @@ fn a_missing_operation_is_named() {
 fn an_operation_left_over_is_named() {
     let steps = BRING_UP.rsplit_once("[[step]]").unwrap().0;
     assert_eq!(check(steps), Err(Mismatch::LeftOver { step: 5, got: "ready as \"W2\"".to_owned() }));
+}
+
+#[test]
+fn a_device_that_is_given_up_is_expected_or_an_error() {
+    let steps = format!("{BRING_UP}\n[[step]]\ndo = {{ notify = \"rx\", hex = \"\" }}");
+    assert!(matches!(check(&steps), Err(Mismatch::Failed { step: 6, failure: Failure::BadReply(_) })));
+    check(&format!("{steps}\n[[step]]\nexpect = {{ gives_up = \"device\" }}")).unwrap();
+    let steps = format!("{BRING_UP}\n[[step]]\nexpect = {{ gives_up = \"device\" }}");
+    let Err(Mismatch::Other { step: 6, got, .. }) = check(&steps) else { panic!("accepted") };
+    assert_eq!(got, "nothing");
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub fn run(vector: &Vector, definition: &Definition, make: Make<'_>) -> Result<(
         run.settle(number)?;
         match step {
             Step::Do(action) => {
+                run.still_there()?;
                 run.nothing_left(number)?;
                 run.act(number, action)?;
             }
@@ -74,6 +75,7 @@ pub fn run(vector: &Vector, definition: &Definition, make: Make<'_>) -> Result<(
     }
     let end = vector.steps.len() + 1;
     run.settle(end)?;
+    run.still_there()?;
     run.nothing_left(end)
 }
 
@@ -85,6 +87,8 @@ struct Run<'a> {
     protocol: &'a Known,
     features: Vec<KnownFeature>,
     identifier: String,
+    /// Why the device was given up, and at which step.
+    failed: Option<Mismatch>,
 }
 
 impl<'a> Run<'a> {
@@ -110,8 +114,18 @@ impl<'a> Run<'a> {
         };
         let bench = Bench::new(subject(protocol, &info, make)?, &info);
         let features = Vec::new();
-        let mut run = Self { definition, make, info, bench, protocol, features, identifier: String::new() };
-        run.bench.call(Call::Identify).map_err(|failure| Mismatch::Failed { step: 0, failure })?;
+        let mut run = Self {
+            definition,
+            make,
+            info,
+            bench,
+            protocol,
+            features,
+            identifier: String::new(),
+            failed: None,
+        };
+        let identified = run.bench.call(Call::Identify);
+        run.note(0, identified);
         Ok(run)
     }
 
@@ -128,7 +142,8 @@ impl<'a> Run<'a> {
             let (model, features): (Model, _) = self.protocol.model(&model);
             self.identifier.clone_from(&model.identifier);
             self.features = features;
-            self.bench.call(Call::Start(&model)).map_err(|failure| Mismatch::Failed { step, failure })?;
+            let started = self.bench.call(Call::Start(&model));
+            self.note(step, started);
         }
         Ok(())
     }
@@ -160,7 +175,22 @@ impl<'a> Run<'a> {
             Do::Unsubscribe(name) => self.bench.call(Call::Input(wanted(step, name, Wish::Unsubscribe)?)),
             Do::KeepAlive => self.bench.call(Call::KeepAlive),
         };
-        done.map_err(|failure| Mismatch::Failed { step, failure })
+        self.note(step, done);
+        Ok(())
+    }
+
+    /// Keeps a failure for the step that expects it, or else for the next that does not.
+    fn note(&mut self, step: usize, outcome: Result<(), Failure>) {
+        if let Err(failure) = outcome {
+            self.failed = Some(Mismatch::Failed { step, failure });
+        }
+    }
+
+    fn still_there(&mut self) -> Result<(), Mismatch> {
+        match self.failed.take() {
+            Some(failed) => Err(failed),
+            None => Ok(()),
+        }
     }
 
     /// The set of a stop: all outputs of the features, but for those that a stop leaves.
@@ -182,6 +212,17 @@ impl<'a> Run<'a> {
     }
 
     fn compare(&mut self, step: usize, expected: &Expect) -> Result<(), Mismatch> {
+        match (expected, self.failed.take()) {
+            // A failure that is no more than "not supported" does not cost the device.
+            (
+                Expect::GivesUp,
+                Some(Mismatch::Failed { failure: Failure::BadReply(_) | Failure::Failed(_), .. }),
+            ) => {
+                return self.nothing_left(step);
+            }
+            (_, Some(failed)) => return Err(failed),
+            (_, None) => {}
+        }
         let got = self.bench.take_next();
         if got.as_ref().is_some_and(|got| self.same(expected, got)) {
             return Ok(());
@@ -265,6 +306,7 @@ fn expected_words(expected: &Expect) -> String {
         Expect::Read(name) => format!("read of {name}"),
         Expect::Ready(identifier) => format!("ready as \"{identifier}\""),
         Expect::Reading(one) => format!("reading {} of feature {}: {}", one.kind, one.feature, one.value),
+        Expect::GivesUp => "the device to be given up".to_owned(),
         Expect::InputFailed(one) => format!("failed input {} of feature {}", one.kind, one.feature),
     }
 }

@@ -71,6 +71,7 @@ pub(super) enum Expect {
     Ready(String),
     Reading(ReadingTable),
     InputFailed(InputName),
+    GivesUp,
 }
 
 /// Which features a stop is for.
@@ -160,6 +161,12 @@ enum Now {
     Now,
 }
 
+#[derive(Deserialize, Clone, Copy)]
+enum GivesUp {
+    #[serde(rename = "device")]
+    Device,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct ExpectTable {
@@ -170,6 +177,7 @@ struct ExpectTable {
     ready: Option<String>,
     reading: Option<ReadingTable>,
     input_failed: Option<InputName>,
+    gives_up: Option<GivesUp>,
     hex: Option<String>,
     text: Option<String>,
     response: bool,
@@ -244,8 +252,9 @@ fn expected(step: usize, table: ExpectTable) -> Result<Expect, VectorError> {
         table.ready.map(Expect::Ready),
         table.reading.map(Expect::Reading),
         table.input_failed.map(Expect::InputFailed),
+        table.gives_up.map(|GivesUp::Device| Expect::GivesUp),
     ];
-    one_of(step, choices, "write, subscribe, unsubscribe, read, ready, reading and input_failed")
+    one_of(step, choices, "write, subscribe, unsubscribe, read, ready, reading, input_failed and gives_up")
 }
 
 fn one_of<T, const N: usize>(
