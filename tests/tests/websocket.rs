@@ -15,7 +15,8 @@ use tokio::{
 /// Starts a service with WebSocket on a free port, and gives its address.
 async fn start(home: &Home, config: &str) -> (Service, String) {
     home.write_config("buttplugd.toml", config).unwrap();
-    let service = Launch::new(home).arg("--no-dbus").arg("--websocket").arg("127.0.0.1:0").start().await.unwrap();
+    let service =
+        Launch::new(home).arg("--no-dbus").arg("--websocket").arg("127.0.0.1:0").start().await.unwrap();
     service.wait_for_log(" ready ").await.unwrap();
     let log = service.log();
     let (_, rest) = log.split_once("websocket=\"").unwrap();
@@ -57,7 +58,8 @@ async fn a_web_page_must_be_named_in_the_configuration() {
     for origin in [None, Some("https://good.example"), Some("http://localhost:3000")] {
         Peer::websocket(&address, origin).await.unwrap().open("allowed").await.unwrap();
     }
-    for origin in ["https://evil.example", "https://good.example.evil.example", "http://good.example", "null"] {
+    for origin in ["https://evil.example", "https://good.example.evil.example", "http://good.example", "null"]
+    {
         let error = Peer::websocket(&address, Some(origin)).await.unwrap_err();
         assert!(format!("{error:#}").contains("403"), "{origin}: {error:#}");
         let allow = format!("allowed-origins = [{origin:?}]");
@@ -108,7 +110,8 @@ async fn what_is_wrong_with_a_message_is_said_and_what_breaks_the_connection_is_
     let (mut service, address) = start(&home, "[limits]\nframe-size = 4096\n").await;
     let mut peer = Peer::websocket(&address, None).await.unwrap();
     peer.open("clumsy").await.unwrap();
-    for text in ["", "[]", "{}", "[1]", "[{\"Ping\":{}}]", "[{\"Nothing\":{\"Id\":0}}]", "nonsense", "[[[[[["] {
+    for text in ["", "[]", "{}", "[1]", "[{\"Ping\":{}}]", "[{\"Nothing\":{\"Id\":0}}]", "nonsense", "[[[[[["]
+    {
         peer.send_raw(text.as_bytes()).await.unwrap();
         let error = peer.next_event().await.unwrap();
         assert_eq!(error["Error"]["ErrorCode"], 3, "{text}: {error}");
