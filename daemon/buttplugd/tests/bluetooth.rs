@@ -295,6 +295,9 @@ fn packets_pass_in_the_way_that_each_characteristic_takes() {
         opened.transport.unsubscribe("rx").await.unwrap();
         assert_eq!(toy.notify(RX, b"too late"), Delivery::NotSubscribed);
 
+        toy.set_rssi(-61);
+        assert_eq!(next_event(&mut opened.events).await, Some(TransportEvent::Rssi(-61)));
+
         opened.transport.close().await;
         assert!(!toy.is_connected());
         assert_eq!(lost(&mut opened.events).await, None);
