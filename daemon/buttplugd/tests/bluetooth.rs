@@ -77,9 +77,13 @@ struct Watched {
 
 impl Watched {
     fn start(reconnect: Reconnect) -> Self {
+        Self::start_with(Settings { reconnect, left_running: Vec::new() })
+    }
+
+    fn start_with(settings: Settings) -> Self {
         let (wish, wanted) = watch::channel(ScanWish::Rest);
         let (tell, told) = mpsc::channel(64);
-        let task = tokio::spawn(ble::run(Discovery { wish: wanted, tell }, Settings { reconnect }));
+        let task = tokio::spawn(ble::run(Discovery { wish: wanted, tell }, settings));
         Self { wish, told, task }
     }
 
@@ -375,6 +379,18 @@ fn a_device_that_is_connected_already_is_told_without_a_scan() {
         let mut opened = device.opener.open(&access()).await.unwrap();
         opened.transport.write("tx", &[0], Wanted::WithResponse).await.unwrap();
         assert_eq!(toy.next_write().await.data, [0]);
+    });
+}
+
+#[test]
+fn a_device_that_was_left_running_is_looked_for_from_the_start() {
+    in_own_process("a_device_that_was_left_running_is_looked_for_from_the_start", async |rig: Rig| {
+        rig.transport.task.abort();
+        let _other = rig.bluez.add_device(DeviceSpec::named("F0:F1:F2:F3:F4:02", "OTHER"));
+        let _toy = rig.bluez.add_device(toy());
+        let left_running = vec![ADDRESS.to_owned()];
+        let mut after = Watched::start_with(Settings { reconnect: Reconnect::Off, left_running });
+        assert_eq!(after.device_that(|_| true).await.address, ADDRESS);
     });
 }
 

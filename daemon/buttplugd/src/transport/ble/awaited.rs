@@ -3,7 +3,7 @@
 //! BlueZ forgets a lost device after half a minute, so waiting means scanning. The scans are short, the pauses between
 //! them double, and after [`GIVE_UP`] a device is found by a scan that a session wants, or not at all. Pure.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -21,9 +21,9 @@ const GIVE_UP: Duration = Duration::from_secs(30 * 60);
 
 /// The devices that are waited for.
 #[derive(Debug)]
-pub(super) struct Awaited<Id> {
-    /// Since when.
-    devices: HashMap<Id, Instant>,
+pub(super) struct Awaited {
+    /// Addresses, and since when.
+    devices: HashMap<String, Instant>,
     phase: Phase,
     pause: Duration,
 }
@@ -35,23 +35,23 @@ enum Phase {
     Idle,
 }
 
-impl<Id: Eq + Hash> Default for Awaited<Id> {
+impl Default for Awaited {
     fn default() -> Self {
         Self { devices: HashMap::new(), phase: Phase::Idle, pause: PAUSE_FIRST }
     }
 }
 
-impl<Id: Eq + Hash> Awaited<Id> {
+impl Awaited {
     /// A device was lost: it is looked for at once.
-    pub(super) fn add(&mut self, id: Id, now: Instant) {
-        self.devices.insert(id, now);
+    pub(super) fn add(&mut self, address: String, now: Instant) {
+        self.devices.insert(address, now);
         self.pause = PAUSE_FIRST;
         self.phase = Phase::Scanning { until: now + SCAN };
     }
 
     /// Whether a device is waited for.
-    pub(super) fn contains(&self, id: &Id) -> bool {
-        self.devices.contains_key(id)
+    pub(super) fn contains(&self, address: &str) -> bool {
+        self.devices.contains_key(address)
     }
 
     /// Whether there shall be a scan now.
@@ -68,8 +68,8 @@ impl<Id: Eq + Hash> Awaited<Id> {
     }
 
     /// Time has passed, or devices have returned: those for which `returned` holds are no longer waited for.
-    pub(super) fn advance(&mut self, now: Instant, returned: impl Fn(&Id) -> bool) {
-        self.devices.retain(|id, since| now.duration_since(*since) < GIVE_UP && !returned(id));
+    pub(super) fn advance(&mut self, now: Instant, returned: impl Fn(&String) -> bool) {
+        self.devices.retain(|address, since| now.duration_since(*since) < GIVE_UP && !returned(address));
         if self.devices.is_empty() {
             self.phase = Phase::Idle;
             return;
@@ -93,7 +93,7 @@ mod tests {
     fn scans_alternate_with_growing_pauses_and_end() {
         let start = Instant::now();
         let mut awaited = Awaited::default();
-        awaited.add(1, start);
+        awaited.add("a".into(), start);
         let mut pauses = Vec::new();
         let mut now = start;
         while let Some(next) = awaited.deadline() {
@@ -106,18 +106,18 @@ mod tests {
         assert_eq!(pauses.iter().take(6).map(Duration::as_secs).collect::<Vec<_>>(), [2, 4, 8, 16, 32, 60]);
         assert!(pauses.iter().all(|pause| *pause <= PAUSE_LONGEST));
         assert!(now >= start + GIVE_UP && now < start + GIVE_UP + PAUSE_LONGEST + SCAN);
-        assert!(!awaited.contains(&1) && !awaited.wants_scan());
+        assert!(!awaited.contains("a") && !awaited.wants_scan());
     }
 
     #[test]
     fn a_device_that_returned_ends_the_scan() {
         let now = Instant::now();
         let mut awaited = Awaited::default();
-        awaited.add(1, now);
-        awaited.add(2, now);
-        awaited.advance(now, |id| *id == 1);
+        awaited.add("a".into(), now);
+        awaited.add("b".into(), now);
+        awaited.advance(now, |address| address == "a");
         assert!(awaited.wants_scan());
-        awaited.advance(now, |id| *id == 2);
+        awaited.advance(now, |address| address == "b");
         assert_eq!((awaited.wants_scan(), awaited.deadline()), (false, None));
     }
 }

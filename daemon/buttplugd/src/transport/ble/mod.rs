@@ -41,16 +41,19 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
 /// What the configuration says about Bluetooth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Whether lost devices are looked for.
     pub reconnect: Reconnect,
+    /// Addresses of devices that an earlier run of the service may have left running. They are looked for from the start,
+    /// whatever `reconnect` says, so that they can be stopped.
+    pub left_running: Vec<String>,
 }
 
 /// Whether a device whose link broke is looked for when no session wants a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reconnect {
-    /// It is not.
+    /// It is not. It is found by the next scan that a session wants.
     Off,
     /// It is, with short scans and growing pauses between them, until it is back or half an hour has passed. Other devices
     /// that such a scan shows are not told.
@@ -60,13 +63,13 @@ pub enum Reconnect {
 /// Runs Bluetooth until `discovery.tell` is closed.
 pub async fn run(discovery: Discovery, settings: Settings) {
     let links = Links::default();
-    let mut memory = Memory::default();
+    let mut memory = Memory::awaiting(&settings.left_running);
     let mut pause = RETRY_FIRST;
     loop {
         let started = Instant::now();
         let radio = {
-            let (discovery, links) = (discovery.clone(), links.clone());
-            quarantine::start("bluetooth", move || radio::run(discovery, settings, links, memory))
+            let (discovery, links, reconnect) = (discovery.clone(), links.clone(), settings.reconnect);
+            quarantine::start("bluetooth", move || radio::run(discovery, reconnect, links, memory))
         };
         let status = match radio.await {
             Ok((End::NobodyListens, _)) => return,

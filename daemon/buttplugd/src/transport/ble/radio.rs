@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     super::{Discovered, Discovery, FromTransport, ScanWish, TransportStatus},
-    NAME, Reconnect, Settings,
+    NAME, Reconnect,
     awaited::Awaited,
     bus::{self, BusState, Seen},
     fault,
@@ -57,10 +57,19 @@ pub(super) enum End {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     status: Option<TransportStatus>,
-    awaited: Awaited<PeripheralId>,
+    awaited: Awaited,
 }
 
 impl Memory {
+    /// A memory in which these addresses were lost just now.
+    pub(super) fn awaiting(addresses: &[String]) -> Self {
+        let mut memory = Self::default();
+        for address in addresses {
+            memory.awaited.add(address.clone(), Instant::now());
+        }
+        memory
+    }
+
     /// Whether a status was not the last one told. It counts as told from now on.
     pub(super) fn is_news(&mut self, status: &TransportStatus) -> bool {
         self.status.replace(status.clone()).as_ref() != Some(status)
@@ -70,7 +79,7 @@ impl Memory {
 /// Runs the radio until something ends it.
 pub(super) async fn run(
     discovery: Discovery,
-    settings: Settings,
+    reconnect: Reconnect,
     links: Links,
     mut memory: Memory,
 ) -> (End, Memory) {
@@ -79,7 +88,7 @@ pub(super) async fn run(
         Err(error) => return (End::BusLost(error.to_string()), memory),
     };
     let end = match begin(&discovery, &links, seen, &mut memory).await {
-        Ok(radio) => radio.serve(settings, &mut memory).await,
+        Ok(radio) => radio.serve(reconnect, &mut memory).await,
         Err(end) => end,
     };
     (end, memory)
@@ -210,6 +219,12 @@ async fn adapters() -> btleplug::Result<Vec<Active>> {
     Ok(active)
 }
 
+/// The address of a device, which BlueZ makes its path of: `hci0/dev_F0_F1_F2_F3_F4_01`.
+fn address_of(id: &PeripheralId) -> String {
+    let path = id.to_string();
+    path.rsplit_once("dev_").map(|(_, address)| address.replace('_', ":")).unwrap_or(path)
+}
+
 /// Whether BlueZ says that a device is connected. A device that it does not know is not.
 async fn is_connected(adapters: &[Active], id: &PeripheralId) -> bool {
     let Some(active) = adapters.first() else { return false };
@@ -241,7 +256,7 @@ impl<T> From<mpsc::error::SendError<T>> for Deaf {
 }
 
 impl Radio<'_> {
-    async fn serve(mut self, settings: Settings, memory: &mut Memory) -> End {
+    async fn serve(mut self, reconnect: Reconnect, memory: &mut Memory) -> End {
         let mut wish = self.discovery.wish.clone();
         let mut ends = self.links.ends();
         ends.mark_changed();
@@ -264,7 +279,7 @@ impl Radio<'_> {
                     None => break End::BusLost("it is gone".into()),
                 },
                 // The sender lives as long as `self.links`.
-                Ok(()) = ends.changed() => self.ended(settings, memory),
+                Ok(()) = ends.changed() => self.ended(reconnect, memory),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
                 () = self.discovery.tell.closed() => break End::NobodyListens,
             }
@@ -280,7 +295,8 @@ impl Radio<'_> {
     /// Brings everything in line with what is wanted and what is due.
     async fn settle(&mut self, wanted: ScanWish, memory: &mut Memory) -> Result<(), Deaf> {
         let now = Instant::now();
-        memory.awaited.advance(now, |id| self.links.is_connected(id));
+        let connected: Vec<_> = self.links.all_connected().iter().map(address_of).collect();
+        memory.awaited.advance(now, |address| connected.contains(address));
         if self.scan_retry.is_some_and(|due| due <= now) {
             self.scan_retry = None;
         }
@@ -316,12 +332,12 @@ impl Radio<'_> {
     }
 
     /// Links ended: their devices may be told again as soon as they are seen.
-    fn ended(&mut self, settings: Settings, memory: &mut Memory) {
+    fn ended(&mut self, reconnect: Reconnect, memory: &mut Memory) {
         let now = Instant::now();
         for (id, how) in self.links.take_ended() {
             self.sightings.renew(&id, now);
-            match (how, settings.reconnect) {
-                (Ended::Lost, Reconnect::Lost) => memory.awaited.add(id, now),
+            match (how, reconnect) {
+                (Ended::Lost, Reconnect::Lost) => memory.awaited.add(address_of(&id), now),
                 (Ended::Lost, Reconnect::Off) | (Ended::Closed, _) => {}
             }
         }
@@ -457,7 +473,9 @@ impl Radio<'_> {
         };
         // BlueZ keeps devices that are long gone. It has a signal strength only for those that it hears.
         let near = connected || properties.rssi.is_some();
-        let wanted = self.wish == ScanWish::Scan || connected || memory.awaited.contains(id);
+        let wanted = self.wish == ScanWish::Scan
+            || connected
+            || memory.awaited.contains(&properties.address.to_string());
         if !near || !wanted {
             return Ok(());
         }
