@@ -55,7 +55,7 @@ pub(crate) enum Happening {
     Removed(Arc<v4::Device>),
     Changed(Arc<v4::Device>),
     Reading(v4::InputReading),
-    Outputs(Arc<v4::Outputs>),
+    Outputs(Arc<Vec<v4::OutputState>>),
     ScanningFinished,
     Trouble(ServerError),
     Closed(Closed),
@@ -323,7 +323,9 @@ impl Connection {
     fn happen(&mut self, message: ServerMessage) {
         match message {
             ServerMessage::InputReading(reading) => self.tell(Happening::Reading(reading)),
-            ServerMessage::OutputsChanged(outputs) => self.tell(Happening::Outputs(Arc::new(outputs))),
+            ServerMessage::OutputsChanged(outputs) => {
+                self.tell(Happening::Outputs(Arc::new(outputs.outputs)))
+            }
             ServerMessage::ScanningFinished(_) => self.tell(Happening::ScanningFinished),
             ServerMessage::Error(error) => self.trouble(error.into()),
             // Compared already.

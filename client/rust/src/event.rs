@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream;
+use ipc_schema::v4::OutputState;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -26,6 +27,8 @@ pub enum Event {
     DeviceChanged(Device),
     /// The scan that this session started has ended.
     ScanningFinished,
+    /// Outputs have changed, whoever set them; only after [`Client::subscribe_outputs`].
+    OutputsChanged(Arc<Vec<OutputState>>),
     /// The service has a problem with the session, such as a missed ping.
     Trouble(ServerError),
     /// The application did not read for too long, and this many events are lost. [`Client::devices`] is right all the same.
@@ -72,7 +75,8 @@ impl State {
                 Ok(Happening::Changed(changed)) => Event::DeviceChanged(device(&self.client, changed)),
                 Ok(Happening::ScanningFinished) => Event::ScanningFinished,
                 Ok(Happening::Trouble(trouble)) => Event::Trouble(trouble),
-                Ok(Happening::Reading(_) | Happening::Outputs(_)) => continue,
+                Ok(Happening::Outputs(outputs)) => Event::OutputsChanged(outputs),
+                Ok(Happening::Reading(_)) => continue,
                 Ok(Happening::Closed(closed)) => {
                     self.ended = true;
                     Event::Closed(closed)
@@ -87,7 +91,7 @@ impl State {
 /// A stream of one kind of happening. It ends with the session, or when `pick` says so.
 pub(crate) fn picked<T, F>(
     client: &Client,
-    keep: Option<Arc<dyn Send + Sync>>,
+    keep: Arc<dyn Send + Sync>,
     pick: F,
 ) -> Pin<Box<dyn Stream<Item = T> + Send>>
 where

@@ -85,7 +85,7 @@ impl Input {
         // Listen before asking, so that not even the first value is lost.
         let (device, feature, kind) = self.key();
         let keep: Arc<dyn Send + Sync> = subscription;
-        let readings = picked(&self.client, Some(keep), move |happening| match happening {
+        let readings = picked(&self.client, keep, move |happening| match happening {
             Happening::Reading(reading)
                 if (reading.device_index, reading.feature_index, reading.reading.input_type())
                     == (device, feature, kind) =>

@@ -52,7 +52,6 @@ pub use device::Device;
 pub use error::{Closed, Error, ServerError};
 pub use event::{Event, Events};
 pub use input::{Input, Readings};
-pub use monitor::OutputChanges;
 pub use output::{Batch, Output};
 
 pub use ipc_schema::v4::{

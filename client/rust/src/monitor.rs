@@ -1,21 +1,12 @@
 //! What only programs need that show or steer the service itself: its status, its clients, the live values of outputs. All of it
 //! needs the extension `monitor`, asked for with [`Connect::extension`](crate::Connect::extension).
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-use futures_util::Stream;
 use ipc_schema::v4::{
     ClientMessage, ClientStatus, DisconnectClient, OutputState, Plain, ServerMessage, Status,
 };
 
 use crate::client::Client;
-use crate::connection::Happening;
 use crate::error::Error;
-use crate::event::{Pick, picked};
-
-/// Changes of outputs as they come, each with the newest state. The stream ends with the session.
-pub type OutputChanges = Pin<Box<dyn Stream<Item = Vec<OutputState>> + Send>>;
 
 impl Client {
     /// How the service, its buses and its devices are.
@@ -67,17 +58,19 @@ impl Client {
         }
     }
 
-    /// Changes of outputs from now on.
+    /// Has changes of outputs come as [`Event::OutputsChanged`](crate::Event::OutputsChanged), in order with all other events.
     ///
     /// # Errors
     /// As [`Client::status`].
-    pub async fn output_changes(&self) -> Result<OutputChanges, Error> {
-        // Listen before asking, so that not even the first change is lost.
-        let changes = picked(self, None, |happening| match happening {
-            Happening::Outputs(outputs) => Pick::This(Arc::unwrap_or_clone(outputs).outputs),
-            _ => Pick::Not,
-        });
-        self.request_ok(|id| ClientMessage::SubscribeOutputs(Plain { id })).await?;
-        Ok(changes)
+    pub async fn subscribe_outputs(&self) -> Result<(), Error> {
+        self.request_ok(|id| ClientMessage::SubscribeOutputs(Plain { id })).await
+    }
+
+    /// Ends [`Client::subscribe_outputs`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn unsubscribe_outputs(&self) -> Result<(), Error> {
+        self.request_ok(|id| ClientMessage::UnsubscribeOutputs(Plain { id })).await
     }
 }

@@ -471,7 +471,7 @@ async fn a_session_is_disconnected_in_good_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_outputs_are_a_stream() {
+async fn changes_of_outputs_are_events() {
     let (client, mut service): (Client, _) = session(0, &[device(0)]).await;
     let state = v4::OutputState {
         device_index: 0,
@@ -489,6 +489,8 @@ async fn changes_of_outputs_are_a_stream() {
         let outputs = v4::Outputs { id: 0, outputs: vec![state.clone()] };
         service.say(ServerMessage::OutputsChanged(outputs)).await;
     };
-    let (changes, ()) = tokio::join!(client.output_changes(), answer);
-    assert_eq!(changes.unwrap().next().await, Some(vec![state]));
+    let mut events = client.events();
+    let (subscribed, ()) = tokio::join!(client.subscribe_outputs(), answer);
+    subscribed.unwrap();
+    assert!(matches!(events.next().await, Some(Event::OutputsChanged(states)) if *states == [state]));
 }

@@ -1,0 +1,209 @@
+//! What each subcommand does, over one session with the service. Longer ones have a file of their own.
+
+pub(crate) mod definitions;
+mod drive;
+mod picture;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use buttplugd_client::{Client, Connect, Event, Extension, InputType, TransportState};
+use clap::CommandFactory;
+use clap_complete::Shell;
+use futures_util::StreamExt;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use crate::print::Printer;
+use crate::{pick, text};
+
+/// How long the service may take to answer a person who waits.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Runs a command that needs the service.
+pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Failure> {
+    let mut connect = Connect::new("buttplugctl").answer_within(ANSWER_WITHIN).extension(Extension::Monitor);
+    if let Some(socket) = cli.socket {
+        connect = connect.socket(socket);
+    }
+    let client = connect.connect().await?;
+    match cli.command {
+        Command::Status => {
+            let status = client.status().await?;
+            printer.print(&status, || text::status(&status))?;
+        }
+        Command::Doctor => doctor(&client, printer).await?,
+        Command::Scan { time } => scan(&client, time, printer).await?,
+        Command::List => {
+            let devices = client.devices();
+            let described: Vec<_> = devices.iter().map(|device| device.description()).collect();
+            printer.print(&described, || text::list(&devices))?;
+        }
+        Command::Info { device } => {
+            let device = pick::device(&client, &device)?;
+            printer.print(device.description(), || text::info(device.description()))?;
+        }
+        Command::Output { device, value, feature, kind, time, within } => {
+            let device = pick::device(&client, &device)?;
+            let outputs = pick::outputs(&device, feature, kind.map(Into::into))?;
+            drive::run(&client, &device, &outputs, drive::Order { value, time, within }, printer).await?;
+        }
+        Command::Stop { device, feature } => stop(&client, device.as_deref(), feature, printer).await?,
+        Command::Read { device, kind, feature, follow } => {
+            let device = pick::device(&client, &device)?;
+            let input = pick::input(&device, feature, kind.into())?;
+            if follow {
+                let readings = input.subscribe().await?;
+                follow_readings(readings, input.kind(), printer).await?;
+            } else {
+                print_reading(input.read().await?, input.kind(), printer)?;
+            }
+        }
+        Command::Watch { time } => watch::run(&client, time, printer).await?,
+        Command::Clients => {
+            let clients = client.clients().await?;
+            printer.print(&clients, || text::clients(&clients))?;
+        }
+        Command::Disconnect { id } => {
+            client.disconnect_client(id).await?;
+            printer.print(&json!({"Disconnected": id}), || format!("application {id} is disconnected\n"))?;
+        }
+        Command::Reload => {
+            client.reload().await?;
+            let status = client.status().await?;
+            printer.print(&json!({"Warnings": status.warnings}), || match status.warnings.as_slice() {
+                [] => "everything was read again\n".into(),
+                warnings => {
+                    format!("everything was read again, with warnings:\n  {}\n", warnings.join("\n  "))
+                }
+            })?;
+        }
+        // Both are done without the service, before this.
+        Command::Definitions { .. } | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn doctor(client: &Client, printer: &mut Printer) -> Result<(), Failure> {
+    let status = client.status().await?;
+    let is_well = status.transports.iter().any(|transport| transport.state == TransportState::Ready);
+    printer.print(
+        &json!({"Well": is_well, "Transports": status.transports, "Warnings": status.warnings}),
+        || {
+            let mut found = text::transports(&status);
+            for warning in &status.warnings {
+                found.push_str(&format!("  {warning}\n"));
+            }
+            found
+        },
+    )?;
+    if is_well { Ok(()) } else { Err(Failure::Unwell) }
+}
+
+async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<(), Failure> {
+    let mut events = client.events();
+    client.start_scanning().await?;
+    printer.remark(&format!("looking for devices for {time:?}, Ctrl-C ends it"));
+    for device in client.devices() {
+        printer.print(device.description(), || text::summary(device.description()) + "\n")?;
+    }
+    let looking = async {
+        while let Some(event) = events.next().await {
+            match event {
+                Event::DeviceAdded(device) => {
+                    printer.print(device.description(), || text::summary(device.description()) + "\n")?;
+                }
+                Event::ScanningFinished => return Ok(()),
+                Event::Closed(closed) => return Err(Failure::Client(closed.into())),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = timeout(time, looking) => ended.unwrap_or(Ok(()))?,
+        interrupted = interrupted() => interrupted?,
+    }
+    client.stop_scanning().await?;
+    Ok(())
+}
+
+async fn stop(
+    client: &Client,
+    device: Option<&str>,
+    feature: Option<u32>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let Some(device) = device else {
+        client.stop_all().await?;
+        return printer.print(&json!({"Stopped": "all"}), || "everything is stopped\n".into());
+    };
+    let device = pick::device(client, device)?;
+    match feature {
+        None => device.stop().await?,
+        Some(feature) => {
+            for output in pick::outputs(&device, Some(feature), None)?.iter().take(1) {
+                output.stop().await?;
+            }
+        }
+    }
+    let stopped = json!({"Stopped": {"DeviceIndex": device.index(), "FeatureIndex": feature}});
+    printer.print(&stopped, || format!("{} is stopped\n", device.name()))
+}
+
+fn print_reading(value: i64, kind: InputType, printer: &mut Printer) -> Result<(), Failure> {
+    let unit = match kind {
+        InputType::Battery => " %",
+        InputType::Rssi => " dBm",
+        InputType::Button | InputType::Pressure | InputType::Depth | InputType::Position => "",
+    };
+    printer.print(&json!({ "Value": value }), || format!("{value}{unit}\n"))
+}
+
+async fn follow_readings(
+    mut readings: buttplugd_client::Readings,
+    kind: InputType,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let printing = async {
+        while let Some(value) = readings.next().await {
+            print_reading(value, kind, printer)?;
+        }
+        Err(Failure::Refused("the device has gone".into()))
+    };
+    tokio::select! {
+        ended = printing => ended,
+        interrupted = interrupted() => interrupted,
+    }
+}
+
+/// Waits for Ctrl-C or for a polite end, so that the session ends in good order.
+async fn interrupted() -> Result<(), Failure> {
+    let failed = |source| Failure::System { doing: "could not listen for signals", source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits for a time, or for ever.
+async fn pass(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Prints completions for a shell.
+pub(crate) fn completions(shell: Shell, printer: &mut Printer) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "buttplugctl", &mut script);
+    printer.raw(&String::from_utf8_lossy(&script))
+}
