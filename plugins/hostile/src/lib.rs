@@ -11,10 +11,10 @@ use plugin_sdk::private::{entry, table};
 use raw::sinner;
 use std::ptr::from_ref;
 use willing::{
-    BadReply, Blocks, EndlessTimers, Fails, Floods, NeverReady, OutOfRange, PanicIn, Polite, place,
+    BadReply, Blocks, EndlessTimers, Fails, Floods, NeverReady, OutOfRange, PanicIn, Picky, Polite, place,
 };
 
-struct Tables([*const abi::Protocol; 30]);
+struct Tables([*const abi::Protocol; 31]);
 
 // SAFETY: the pointers lead to statics that nobody writes to.
 unsafe impl Sync for Tables {}
@@ -30,6 +30,7 @@ static TABLES: Tables = Tables([
     from_ref(&const { table::<PanicIn<{ place::INPUT }>>("panic-in-input") }),
     from_ref(&const { table::<PanicIn<{ place::KEEP_ALIVE }>>("panic-in-keep-alive") }),
     from_ref(&const { table::<Polite>("polite") }),
+    from_ref(&const { table::<Picky>("picky") }),
     from_ref(&const { table::<BadReply>("bad-reply") }),
     from_ref(&const { table::<Fails>("fails") }),
     from_ref(&const { table::<NeverReady>("never-ready") }),

@@ -1,6 +1,8 @@
 //! Sins that a plugin on the SDK can commit.
 
-use plugin_sdk::{Endpoint, Event, Failure, Info, InputKind, Model, Ops, Output, Protocol, Timer, Wanted};
+use plugin_sdk::{
+    Endpoint, Event, Failure, Info, InputKind, Model, Ops, Output, OutputKind, Protocol, Timer, Wanted,
+};
 
 /// Where [`PanicIn`] panics.
 pub(crate) mod place {
@@ -106,6 +108,18 @@ sinner! {
     /// Does nothing wrong, and as little as it can.
     Polite {
         fn output(&mut self, set: &[Output], ops: &mut Ops<'_>) -> Result<(), Failure> {
+            write_values(set, ops)
+        }
+    }
+}
+
+sinner! {
+    /// Refuses a set with an output that it does not know, which is every output but vibration.
+    Picky {
+        fn output(&mut self, set: &[Output], ops: &mut Ops<'_>) -> Result<(), Failure> {
+            if set.iter().any(|output| output.kind != OutputKind::Vibrate) {
+                return Err(Failure::Unsupported);
+            }
             write_values(set, ops)
         }
     }

@@ -158,7 +158,38 @@ impl ForeignDevice {
             }
         }
         let rest = told::outputs(set.iter().filter(|one| !one.kind.is_position()));
-        if rest.is_empty() { Ok(Vec::new()) } else { self.output(now_ms, &rest) }
+        match self.output_unless_empty(now_ms, &rest) {
+            Err(PluginFault::Unsupported) => self.stop_one_by_one(now_ms, &rest),
+            done => done,
+        }
+    }
+
+    fn output_unless_empty(
+        &mut self,
+        now_ms: u64,
+        set: &[abi::Output],
+    ) -> Result<Vec<Operation>, PluginFault> {
+        if set.is_empty() { Ok(Vec::new()) } else { self.output(now_ms, set) }
+    }
+
+    /// A plugin that refuses one output of a stop refuses the whole set: then each is tried by itself, so that one output that
+    /// the plugin does not know cannot keep the others running.
+    fn stop_one_by_one(&mut self, now_ms: u64, rest: &[abi::Output]) -> Result<Vec<Operation>, PluginFault> {
+        let mut stopped: Option<Vec<Operation>> = None;
+        for one in rest {
+            match self.output(now_ms, std::slice::from_ref(one)) {
+                Ok(operations) => stopped.get_or_insert_default().extend(operations),
+                Err(PluginFault::Unsupported) => {
+                    tracing::warn!(
+                        feature = one.feature,
+                        protocol = self.table.name,
+                        "output cannot be stopped"
+                    );
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        stopped.ok_or(PluginFault::Unsupported)
     }
 
     fn input(

@@ -9,47 +9,16 @@ use engine::protocol::{self, InputWish, OutputValue, PluginFault, ProtocolEvent}
 use engine::vocabulary::{self, FeatureIndex, Range};
 use plugin_sdk::driver::{Call, Subject};
 use plugin_sdk::{Endpoint, Event, Failure, Info, Operation, TransportKind, Ways};
+use system_tests::artifact;
 
 /// The folder of all plugins.
 pub(crate) fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").canonicalize().unwrap()
 }
 
-/// The library of a plugin in Rust. Cargo has built it beside this test, since its crate is a dev-dependency.
+/// The library of a plugin in Rust, by the name of its library, up to date.
 pub(crate) fn built(library: &str) -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let path = here.parent().unwrap().join(format!("lib{library}.so"));
-    assert!(path.exists(), "{} is not there: make the crate a dev-dependency of buttplugd", path.display());
-    path
-}
-
-/// Builds the libraries of all plugins in Rust, as they are shipped: without what the tests add to the SDK. Does nothing where
-/// they are fresh. Gives the folder they are in.
-///
-/// The packages are found by their folders, so that no list of them has to be kept.
-pub(crate) fn all_built() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let profile = here.ancestors().nth(2).unwrap();
-    let name = match profile.file_name().unwrap().to_str().unwrap() {
-        "debug" => "dev",
-        other => other,
-    };
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--profile", name, "--target-dir"]).arg(profile.parent().unwrap());
-    for entry in std::fs::read_dir(plugins()).unwrap() {
-        let folder = entry.unwrap().path();
-        if folder.join("plugin.toml").exists() && folder.join("Cargo.toml").exists() {
-            cargo.args(["--package", &package(&folder)]);
-        }
-    }
-    let done = cargo.current_dir(plugins()).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    profile.to_owned()
-}
-
-fn package(folder: &Path) -> String {
-    let manifest: toml::Table = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
-    manifest["package"]["name"].as_str().unwrap().to_owned()
+    artifact::plugin(&library.replace('_', "-")).unwrap()
 }
 
 /// The library of a plugin in C, compiled now.
