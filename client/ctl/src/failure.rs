@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use buttplugd_client::{Error, Reason};
 use serde_json::json;
 
-use crate::print::Format;
+use crate::print::{Format, plain};
 
 /// The command was refused or failed.
 const FAILED: u8 = 1;
@@ -52,7 +52,7 @@ impl Failure {
         }
         match format {
             Format::Text => {
-                eprintln!("buttplugctl: {self}");
+                eprintln!("buttplugctl: {}", plain(&self.to_string()));
                 if let Some(hint) = self.hint() {
                     eprintln!("  {hint}");
                 }

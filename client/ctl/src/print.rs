@@ -1,5 +1,6 @@
 //! Standard output: text for people or JSON for scripts, flushed line by line so that pipes see it at once.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -11,6 +12,19 @@ use crate::failure::Failure;
 pub(crate) enum Format {
     Text,
     Json,
+}
+
+/// Text that cannot steer a terminal: names of devices and applications come from anywhere, and may hold escape sequences.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    const SHOWN_INSTEAD: char = '\u{fffd}';
+
+    let steers = |letter: char| letter.is_control() && letter != '\n';
+    if text.contains(steers) {
+        let shown = text.chars().map(|letter| if steers(letter) { SHOWN_INSTEAD } else { letter });
+        Cow::Owned(shown.collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Prints in one format.
@@ -35,7 +49,7 @@ impl Printer {
                 let line = serde_json::to_string(value)?;
                 writeln!(self.out, "{line}")?;
             }
-            Format::Text => write!(self.out, "{}", text())?,
+            Format::Text => write!(self.out, "{}", plain(&text()))?,
         }
         self.out.flush()?;
         Ok(())
@@ -51,7 +65,18 @@ impl Printer {
     /// Says something beside the answer; scripts do not get it.
     pub(crate) fn remark(&self, text: &str) {
         if self.format == Format::Text {
-            eprintln!("{text}");
+            eprintln!("{}", plain(text));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_can_steer_the_terminal() {
+        assert_eq!(plain("Täpper 🎛\nnext"), "Täpper 🎛\nnext");
+        assert_eq!(plain("evil\u{1b}[2J\r\u{9b}x"), "evil\u{fffd}[2J\u{fffd}\u{fffd}x");
     }
 }

@@ -24,11 +24,17 @@ use crate::{pick, text};
 /// How long the service may take to answer a person who waits.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// How soon after this program was suspended or hangs what it drives is to stop.
+const DEAD_AFTER: Duration = Duration::from_secs(2);
+
 /// Runs a command that needs the service.
 pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Failure> {
     let mut connect = Connect::new("buttplugctl").answer_within(ANSWER_WITHIN).extension(Extension::Monitor);
     if let Some(socket) = cli.socket {
         connect = connect.socket(socket);
+    }
+    if matches!(cli.command, Command::Output { .. }) {
+        connect = connect.ping_time(DEAD_AFTER);
     }
     let client = connect.connect().await?;
     match cli.command {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::picture::Scene;
 use super::{interrupted, pass};
 use crate::failure::Failure;
-use crate::print::{Format, Printer};
+use crate::print::{Format, Printer, plain};
 
 /// Least time between two pictures. Changes in between are put together.
 const PICTURE_GAP: Duration = Duration::from_millis(40);
@@ -141,7 +141,7 @@ fn paint(scene: &Scene, printer: &mut Printer) -> Result<(), Failure> {
         if row > 0 {
             picture.push_str("\r\n");
         }
-        picture.push_str(line);
+        picture.extend(plain(line).chars().take(width));
         picture.push_str(CLEAR_LINE);
     }
     picture.push_str(CLEAR_REST);
