@@ -11,6 +11,7 @@ pub mod artifact;
 pub mod plugins;
 pub mod service;
 
+pub mod clients;
 pub mod peer;
 
 pub mod conversation;
