@@ -125,6 +125,7 @@ Examples:
     },
 
     /// Show live what every device does; plain lines where there is no terminal.
+    #[command(after_help = "Keys: space stops everything, q or Ctrl-C ends the view (and stops nothing).")]
     Watch {
         /// How long, such as 10s or 2m; until Ctrl-C if left out.
         #[arg(long = "for", value_name = "TIME", value_parser = duration)]

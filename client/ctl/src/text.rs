@@ -78,6 +78,9 @@ pub(crate) fn status(status: &Status) -> String {
 /// The buses, with what is missing.
 pub(crate) fn transports(status: &Status) -> String {
     let mut text = String::new();
+    if status.transports.is_empty() {
+        line(&mut text, "  none: the service was started without any");
+    }
     for transport in &status.transports {
         let state = match transport.state {
             TransportState::Ready => "ready",

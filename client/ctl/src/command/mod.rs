@@ -2,6 +2,7 @@
 
 pub(crate) mod definitions;
 mod drive;
+mod keys;
 mod picture;
 mod watch;
 

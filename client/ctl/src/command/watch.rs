@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use buttplugd_client::{Client, Closed, Event, OutputState};
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::keys::{self, Key, Keys};
 use super::picture::Scene;
 use super::{interrupted, pass};
 use crate::failure::Failure;
@@ -52,7 +54,7 @@ pub(crate) async fn run(
     ended
 }
 
-/// Ends only when something goes wrong.
+/// Ends when the person has seen enough, or when something goes wrong.
 async fn show(client: &Client, way: Way, printer: &mut Printer) -> Result<(), Failure> {
     let mut events = client.events();
     client.subscribe_outputs().await?;
@@ -62,9 +64,32 @@ async fn show(client: &Client, way: Way, printer: &mut Printer) -> Result<(), Fa
         let set: Vec<_> = states.filter(|state| state.confirmed.is_some()).cloned().collect();
         print_lines(&scene, &set, printer)?;
     }
+    let mut keys = match way {
+        Way::Picture => {
+            Keys::new().map_err(|source| Failure::System { doing: "could not read keys", source })?
+        }
+        Way::Lines => None,
+    };
+    let mut note = String::new();
+    let mut stops = FuturesUnordered::new();
     let mut paint_at = (way == Way::Picture).then(Instant::now);
     loop {
         tokio::select! {
+            key = keys::next(keys.as_mut()) => match key {
+                Key::Quit => return Ok(()),
+                Key::Stop => {
+                    note = "stopping ...".into();
+                    stops.push(client.stop_all());
+                    paint_at = Some(Instant::now());
+                }
+            },
+            Some(stopped) = stops.next() => {
+                note = match stopped {
+                    Ok(()) => "everything is stopped".into(),
+                    Err(error) => format!("NOT everything is stopped: {error}"),
+                };
+                paint_at = Some(Instant::now());
+            }
             event = events.next() => {
                 take(event.as_ref(), &mut scene, way, printer)?;
                 if matches!(event, Some(Event::Missed(_))) {
@@ -78,7 +103,7 @@ async fn show(client: &Client, way: Way, printer: &mut Printer) -> Result<(), Fa
                 if scene.has_stranger() {
                     learn_names(client, &mut scene).await?;
                 }
-                paint(&scene, printer)?;
+                paint(&scene, &note, printer)?;
                 paint_at = None;
             }
         }
@@ -130,12 +155,13 @@ async fn learn_names(client: &Client, scene: &mut Scene) -> Result<(), Failure> 
     Ok(())
 }
 
-fn paint(scene: &Scene, printer: &mut Printer) -> Result<(), Failure> {
+fn paint(scene: &Scene, note: &str, printer: &mut Printer) -> Result<(), Failure> {
     let mut picture = String::from(HOME);
     let (width, height) = size();
     let mut lines = scene.paint(width);
     lines.push(String::new());
-    lines.push("Ctrl-C ends this; `buttplugctl stop` stops everything".into());
+    lines.push("space stops everything, q ends this view".into());
+    lines.push(note.into());
     // The last line of a terminal scrolls when it is ended.
     for (row, line) in lines.iter().take(height).enumerate() {
         if row > 0 {
