@@ -28,16 +28,16 @@ const STEP: Duration = Duration::from_millis(1200);
 /// What the first session does: words for the reader, and the arguments of `buttplugctl`.
 const SESSION: [(&str, &[&str]); 9] = [
     ("what the service is doing", &["status"]),
-    ("look for devices", &["scan"]),
+    ("look for devices", &["scan", "--for", "1s"]),
     ("which devices are there", &["list"]),
-    ("what device 0 can do", &["info", "0"]),
-    ("let it vibrate at half strength", &["output", "0", "vibrate", "50%"]),
-    ("read a battery", &["read", "battery"]),
+    ("what one of them can do", &["info", "stroker"]),
+    ("let a motor vibrate at half its strength", &["output", "motor", "50%", "--for", "1s"]),
+    ("read a battery", &["read", "sensor"]),
     (
-        "move a stroker to 80% in half a second",
-        &["output", "position-with-duration", "80%", "--duration", "500"],
+        "move a stroker to 80 % of its way in half a second",
+        &["output", "stroker", "80%", "--within", "500ms", "--for", "1s"],
     ),
-    ("rotate the other way", &["output", "rotate", "-50%"]),
+    ("rotate the other way", &["output", "rotor", "-50%", "--kind", "rotate", "--for", "1s"]),
     ("stop everything", &["stop"]),
 ];
 
