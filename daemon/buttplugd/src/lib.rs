@@ -8,6 +8,7 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
+pub mod definitions;
 pub mod front;
 pub mod hub;
 pub mod plugin;

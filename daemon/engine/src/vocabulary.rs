@@ -98,6 +98,10 @@ pub enum InputKind {
 }
 
 impl InputKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Battery, Self::Rssi, Self::Button, Self::Pressure, Self::Depth, Self::Position];
+
     /// The kebab-case name, as in definition files and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

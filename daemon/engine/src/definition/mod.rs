@@ -23,6 +23,7 @@ pub mod import;
 mod import_limits;
 mod import_models;
 pub mod indices;
+pub mod schema;
 
 #[cfg(test)]
 mod tests;
