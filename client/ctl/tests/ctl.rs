@@ -104,27 +104,37 @@ fn welcome(request: &v4::RequestServerInfo) -> ServerMessage {
     })
 }
 
-/// One device, number 3, with two vibrators of 20 steps.
+/// Device 3 with two vibrators of 20 steps, and device 5, a stroker with positions and movements.
 fn devices(id: u32) -> ServerMessage {
-    let output =
-        BTreeMap::from([(OutputType::Vibrate, v4::OutputProperties { value: [0, 20], duration: None })]);
-    let feature = |index| {
+    let limits = |value, duration| v4::OutputProperties { value, duration };
+    let feature = |index, outputs: &[(OutputType, v4::OutputProperties)]| {
         let feature = v4::Feature {
             feature_index: index,
             feature_description: String::new(),
-            output: Some(output.clone()),
+            output: Some(outputs.iter().cloned().collect()),
             input: None,
         };
         (index, feature)
     };
+    let vibrator = [(OutputType::Vibrate, limits([0, 20], None))];
     let device = v4::Device {
         device_index: 3,
         device_name: "Sample Vibrator".into(),
         device_display_name: None,
         device_message_timing_gap: 100,
-        device_features: BTreeMap::from([feature(0), feature(1)]),
+        device_features: BTreeMap::from([feature(0, &vibrator), feature(1, &vibrator)]),
     };
-    ServerMessage::DeviceList(v4::DeviceList { id, devices: BTreeMap::from([(3, device)]) })
+    let slide = [
+        (OutputType::Position, limits([0, 100], None)),
+        (OutputType::HwPositionWithDuration, limits([0, 100], Some([0, 10_000]))),
+    ];
+    let stroker = v4::Device {
+        device_index: 5,
+        device_name: "Sample Stroker".into(),
+        device_features: BTreeMap::from([feature(0, &slide)]),
+        ..device.clone()
+    };
+    ServerMessage::DeviceList(v4::DeviceList { id, devices: BTreeMap::from([(3, device), (5, stroker)]) })
 }
 
 fn ok_to_all(message: &ClientMessage) -> Vec<ServerMessage> {
@@ -193,7 +203,10 @@ fn devices_are_listed_for_people_and_for_scripts() {
     let folder = Folder::new("list");
     let service = serve(&folder.socket(), ok_to_all);
     let output = ctl(&folder.socket(), &["list"]);
-    assert_eq!(text(&output.stdout), "  3  Sample Vibrator: 2x Vibrate\n");
+    assert_eq!(
+        text(&output.stdout),
+        "  3  Sample Vibrator: 2x Vibrate\n  5  Sample Stroker: Position, HwPositionWithDuration\n"
+    );
     service.join().unwrap();
 
     std::fs::remove_file(folder.socket()).unwrap();
@@ -222,6 +235,21 @@ fn output_sets_all_vibrators_holds_and_stops_them() {
             assert_eq!((first.feature_index, first.command), (0, value));
             assert_eq!((second.feature_index, second.command), (1, value));
         }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_time_for_the_movement_means_the_output_that_takes_one() {
+    let folder = Folder::new("move");
+    let service = serve(&folder.socket(), ok_to_all);
+    let output = ctl(&folder.socket(), &["output", "stroker", "80%", "--within", "10ms"]);
+    assert!(output.status.success(), "{output:?}");
+    match service.join().unwrap().as_slice() {
+        [ClientMessage::OutputCmd(command), ClientMessage::StopCmd(_)] => assert_eq!(
+            command.command,
+            v4::OutputCommand::HwPositionWithDuration(v4::TimedValue { value: 80, duration: 10 })
+        ),
         other => panic!("{other:?}"),
     }
 }

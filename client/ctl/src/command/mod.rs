@@ -9,7 +9,7 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use buttplugd_client::{Client, Connect, Event, Extension, InputType, TransportState};
+use buttplugd_client::{Client, Connect, Event, Extension, InputType, OutputType, TransportState};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use futures_util::StreamExt;
@@ -56,7 +56,9 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
         }
         Command::Output { device, value, feature, kind, time, within } => {
             let device = pick::device(&client, &device)?;
-            let outputs = pick::outputs(&device, feature, kind.map(Into::into))?;
+            // A time for the movement says which kind of output is meant.
+            let kind = kind.map(OutputType::from).or(within.map(|_| OutputType::HwPositionWithDuration));
+            let outputs = pick::outputs(&device, feature, kind)?;
             drive::run(&client, &device, &outputs, drive::Order { value, time, within }, printer).await?;
         }
         Command::Stop { device, feature } => stop(&client, device.as_deref(), feature, printer).await?,
