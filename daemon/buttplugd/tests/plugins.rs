@@ -12,6 +12,7 @@ use buttplugd::plugin::{
     Table,
 };
 use engine::advertisement::Advertisement;
+use engine::definition::parse::{AnyTemplate, Layer, Parsed, parse};
 use engine::protocol::{InputWish, Operation, OutputValue, PluginFault, ProtocolEvent, WriteKind};
 use engine::vocabulary::{FeatureIndex, InputKind, OutputKind, Range};
 use plugin_sdk::driver::Subject;
@@ -48,6 +49,31 @@ fn every_golden_vector_passes_through_the_loader() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(ran > 0, "no vectors were found in {}", plugins().display());
+}
+
+/// The vectors are run on what the SDK reads of a definition, so the service's own reader has to take it too.
+#[test]
+fn every_definition_is_taken_by_the_service_and_names_what_its_library_has() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut read = 0;
+    for entry in std::fs::read_dir(plugins()).unwrap() {
+        let folder = entry.unwrap().path();
+        let path = folder.join("plugin.toml");
+        if !path.exists() {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let parsed = parse(&path.display().to_string(), &text, Layer::Plugins, &AnyTemplate);
+        let Parsed::Good(definition) = parsed else { panic!("{}: {parsed:?}", path.display()) };
+        read += 1;
+        if let Some(library) = library(&folder) {
+            let mut host = PluginHost::new(&[]).unwrap();
+            for protocol in definition.protocol.iter().filter(|protocol| protocol.code) {
+                runtime.block_on(host.table(Code::Library(&library), &protocol.id)).unwrap();
+            }
+        }
+    }
+    assert!(read > 0, "no definitions were found in {}", plugins().display());
 }
 
 /// The library that a folder's `plugin.toml` names, built or compiled.

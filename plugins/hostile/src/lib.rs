@@ -6,8 +6,7 @@
 mod raw;
 mod willing;
 
-use plugin_abi as abi;
-use plugin_sdk::private::{entry, table};
+use plugin_sdk::private::{abi, entry, table};
 use raw::sinner;
 use std::ptr::from_ref;
 use willing::{

@@ -1,6 +1,6 @@
 //! Sins that need the C ABI without the SDK in between. All of them are committed in `output`, but for those of `create`.
 
-use plugin_abi::{self as abi, status};
+use plugin_sdk::private::abi::{self, status};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sin {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use buttplugd::plugin::{DeviceInfo, Feature, InputRange, InputWays, Instance, Model, OutputRange, Table};
 use engine::advertisement::Advertisement;
@@ -10,6 +11,9 @@ use engine::vocabulary::{self, FeatureIndex, Range};
 use plugin_sdk::driver::{Call, Subject};
 use plugin_sdk::{Endpoint, Event, Failure, Info, Operation, TransportKind, Ways};
 use system_tests::artifact;
+
+/// How many libraries this process has compiled.
+static COMPILED: AtomicUsize = AtomicUsize::new(0);
 
 /// The folder of all plugins.
 pub(crate) fn plugins() -> PathBuf {
@@ -23,7 +27,11 @@ pub(crate) fn built(library: &str) -> PathBuf {
 
 /// The library of a plugin in C, compiled now.
 pub(crate) fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf {
-    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib{name}.so"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let library = folder.join(format!("lib{name}.so"));
+    // Another test may have the library open: it is replaced whole, never written to.
+    let unique = COMPILED.fetch_add(1, Ordering::Relaxed);
+    let fresh = folder.join(format!("lib{name}-{}-{unique}.so", std::process::id()));
     let done = Command::new("cc")
         .args([
             "-std=c11",
@@ -39,11 +47,12 @@ pub(crate) fn compiled(source: &Path, name: &str, defines: &[String]) -> PathBuf
         .arg("-I")
         .arg(plugins().join("abi/include"))
         .arg("-o")
-        .arg(&library)
+        .arg(&fresh)
         .arg(source)
         .output()
         .unwrap_or_else(|error| panic!("cc must be installed: {error}"));
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    std::fs::rename(&fresh, &library).unwrap();
     library
 }
 
