@@ -162,8 +162,7 @@ impl App {
                 Some(()) = tick(&mut alive), if alive.is_some() => notify::alive(),
                 Ok(()) = status.changed(), if is_heard => {
                     let now = summary(&status.borrow_and_update());
-                    if now != said {
-                        notify::status(&now);
+                    if now != said && notify::status(&now) == notify::Said::Heard {
                         said = now;
                     }
                 }

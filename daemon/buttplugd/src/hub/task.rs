@@ -456,10 +456,10 @@ impl Task {
             Phase::Closing { .. } if self.devices.is_empty() => {}
             Phase::Serving | Phase::Stopping { .. } | Phase::Closing { .. } => return Next::GoOn,
         }
-        if let Phase::Closing { reply } = std::mem::replace(&mut self.phase, Phase::Serving) {
-            if reply.send(()).is_err() {
-                tracing::debug!("the end came after its limit");
-            }
+        if let Phase::Closing { reply } = std::mem::replace(&mut self.phase, Phase::Serving)
+            && reply.send(()).is_err()
+        {
+            tracing::debug!("the end came after its limit");
         }
         Next::End
     }
