@@ -10,6 +10,9 @@ pub mod notify;
 
 pub mod definitions;
 pub mod front;
+pub mod arrivals;
+pub mod device_task;
 pub mod hub;
+pub mod journal;
 pub mod plugin;
 pub mod transport;

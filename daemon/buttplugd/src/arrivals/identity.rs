@@ -1,0 +1,196 @@
+//! What the definitions say of a device, in the words of those who need it: transport, plugin, state, hub.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use engine::{
+    definition::{
+        catalogue::ProtocolEntry,
+        matching::Way,
+        model,
+        resolved::{Resolved, ResolvedOutput},
+        scale::OutputScale,
+    },
+    device::{InputSetup, KeepAlive, KeepAliveWhen, ModelSetup, Motion, OnStop, OutputSetup},
+    protocol::Endpoint,
+    router::{Direction, DeviceEntry, OutputAccess, OutputEntry, Scale},
+    view::InputWays,
+    vocabulary::{DeviceIndex, Range},
+};
+
+use crate::{
+    plugin::{Feature, InputRange, InputWays as PluginWays, Model, OutputRange},
+    transport::{Access, SerialSettings},
+};
+
+/// The gap between packets on Bluetooth, unless a definition says otherwise: what most devices bear.
+const BLUETOOTH_GAP_MS: u32 = 75;
+/// How long the first of several values for one device waits for the others, on Bluetooth.
+const BLUETOOTH_GATHER: Duration = Duration::from_millis(2);
+
+/// How a device is opened.
+pub(super) fn access(way: &Way) -> Access {
+    match way {
+        Way::Bluetooth(services) => {
+            let services = services.iter().map(|(service, endpoints)| {
+                let endpoints = endpoints.iter().map(|(name, id)| (Endpoint::from(name.as_str()), *id));
+                (*service, endpoints.collect())
+            });
+            Access::Bluetooth { services: services.collect() }
+        }
+        Way::Serial(settings) => Access::Serial(SerialSettings {
+            baud_rate: settings.baud_rate,
+            data_bits: settings.data_bits,
+            parity: match settings.parity {
+                model::Parity::None => 'N',
+                model::Parity::Even => 'E',
+                model::Parity::Odd => 'O',
+            },
+            stop_bits: settings.stop_bits,
+        }),
+        Way::Hid => Access::Hid,
+        Way::WebSocket => Access::WebSocket,
+        Way::Simulated => Access::Simulated,
+    }
+}
+
+/// The gap of a bus.
+pub(super) fn default_gap_ms(transport: &str) -> u32 {
+    if transport == "bluetooth" { BLUETOOTH_GAP_MS } else { 0 }
+}
+
+/// Where the library of a protocol is; `None` for one that is a template.
+pub(super) fn library(protocol: &ProtocolEntry) -> Option<PathBuf> {
+    let library = protocol.library.as_ref()?;
+    let folder = std::path::Path::new(&protocol.file).parent()?;
+    Some(folder.join(format!("lib{library}.so")))
+}
+
+/// The strings that the plugin is given.
+pub(super) fn params(protocol: &ProtocolEntry) -> Vec<(String, String)> {
+    let definition = &protocol.definition;
+    let mut params: Vec<(String, String)> =
+        definition.params.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let Some(template) = definition.template.as_ref().filter(|_| !definition.code) {
+        match serde_json::to_string(template) {
+            Ok(text) => params.push(("template".to_owned(), text)),
+            Err(error) => tracing::error!(protocol = definition.id, %error, "a template has no JSON form"),
+        }
+    }
+    params
+}
+
+/// What the plugin is told of the model.
+pub(super) fn plugin_model(resolved: &Resolved) -> Model {
+    let features = resolved.features.iter().map(|feature| Feature {
+        index: feature.index,
+        outputs: feature
+            .outputs
+            .iter()
+            .map(|output| OutputRange {
+                kind: output.kind,
+                range: output.hardware,
+                duration_ms: output.hardware_duration_ms.unwrap_or_default(),
+            })
+            .collect(),
+        inputs: feature
+            .inputs
+            .iter()
+            .map(|input| InputRange {
+                kind: input.kind,
+                range: input.ranges.first().copied().unwrap_or(Range::new(i32::MIN, i32::MAX)),
+                ways: match input.ways {
+                    InputWays::Read => PluginWays::Read,
+                    InputWays::Subscribe => PluginWays::Subscribe,
+                    InputWays::Both => PluginWays::Both,
+                },
+            })
+            .collect(),
+    });
+    Model {
+        identifier: resolved.identifier.clone(),
+        variant: resolved.variant.clone().unwrap_or_default(),
+        features: features.collect(),
+    }
+}
+
+/// What the state of the device is told.
+pub(super) fn setup(resolved: &Resolved, transport: &str, left: Motion) -> ModelSetup {
+    let outputs: Vec<OutputSetup> = resolved
+        .features
+        .iter()
+        .flat_map(|feature| {
+            feature.outputs.iter().map(|output| OutputSetup {
+                feature: feature.index,
+                kind: output.kind,
+                rest: 0,
+                on_stop: on_stop(output),
+            })
+        })
+        .collect();
+    let inputs = resolved.features.iter().flat_map(|feature| {
+        feature.inputs.iter().map(|input| InputSetup { feature: feature.index, kind: input.kind })
+    });
+    let gathers = transport == "bluetooth" && outputs.len() > 1;
+    let gap = resolved.message_gap_ms.unwrap_or_else(|| default_gap_ms(transport));
+    ModelSetup {
+        inputs: inputs.collect(),
+        gap: Duration::from_millis(gap.into()),
+        gather: if gathers { BLUETOOTH_GATHER } else { Duration::ZERO },
+        keep_alive: resolved.keep_alive.map(|keep_alive| KeepAlive {
+            every: Duration::from_millis(keep_alive.every_ms.into()),
+            when: match keep_alive.when {
+                model::KeepAliveWhen::Always => KeepAliveWhen::Always,
+                model::KeepAliveWhen::Running => KeepAliveWhen::Running,
+            },
+        }),
+        left,
+        bring_up_limit: resolved.bring_up_limit_ms.map(|limit| Duration::from_millis(limit.into())),
+        outputs,
+    }
+}
+
+fn on_stop(output: &ResolvedOutput) -> OnStop {
+    match output.on_stop {
+        // A position stays where it is, but a movement under way ends: the state knows positions by their kind.
+        model::OnStop::Leave if output.kind.is_position() => OnStop::Rest,
+        model::OnStop::Leave => OnStop::Leave,
+        model::OnStop::Rest => OnStop::Rest,
+    }
+}
+
+/// What the hub is told.
+pub(super) fn entry(resolved: &Resolved, index: DeviceIndex, transport: &'static str) -> DeviceEntry {
+    let outputs = resolved.features.iter().flat_map(|feature| {
+        feature.outputs.iter().map(|output| {
+            let (access, scale) = match &output.scale {
+                Some(scale) => (OutputAccess::Enabled, router_scale(output, scale)),
+                None => (
+                    OutputAccess::Disabled,
+                    Scale { low: 0, high: output.hardware.max, direction: Direction::Straight },
+                ),
+            };
+            OutputEntry { feature: feature.index, kind: output.kind, access, scale }
+        })
+    });
+    DeviceEntry {
+        view: Arc::new(resolved.view(index, default_gap_ms(transport))),
+        transport,
+        protocol: Arc::from(resolved.protocol.id()),
+        outputs: outputs.collect(),
+    }
+}
+
+/// The router's form of a scale, read off its ends.
+fn router_scale(output: &ResolvedOutput, scale: &OutputScale) -> Scale {
+    // Both values are in the range that is shown, so that they have a value of the device.
+    let at = |shown: i32| scale.to_hardware(shown).unwrap_or_default();
+    let top = at(scale.shown().max);
+    if output.kind.is_position() {
+        let bottom = at(0);
+        let direction = if top < bottom { Direction::Inverted } else { Direction::Straight };
+        return Scale { low: bottom.min(top), high: bottom.max(top), direction };
+    }
+    let first = at(1);
+    let direction = if first < 0 { Direction::Inverted } else { Direction::Straight };
+    Scale { low: first.saturating_abs().saturating_sub(1), high: top.saturating_abs(), direction }
+}
