@@ -7,7 +7,8 @@ use std::{collections::VecDeque, future::Future, pin::Pin, time::Duration};
 
 use engine::{
     device::{
-        Device, DeviceCommand, DeviceSetup, Effect, Input, ModelSetup, Motion, Transfer, TransferFault, Transferred,
+        Device, DeviceCommand, DeviceSetup, Effect, Input, ModelSetup, Motion, Transfer, TransferFault,
+        Transferred,
     },
     fault::{Fault, Reason},
     protocol::LogLevel,
@@ -133,7 +134,8 @@ impl DeviceTask {
     /// Runs until the device is gone.
     pub async fn run(self) -> Ended {
         let Self { id, opener, access, code, mut info, setup, identify, mut closing, hub } = self;
-        let nothing = |fault| Ended { id, entry: None, motion: Motion::AtRest, reached: Reached::Nothing, fault };
+        let nothing =
+            |fault| Ended { id, entry: None, motion: Motion::AtRest, reached: Reached::Nothing, fault };
         let opening = timeout(OPEN_LIMIT, opener.open(&access));
         let opened = tokio::select! {
             opened = opening => opened,
@@ -158,7 +160,7 @@ fn bring_up_failed(why: &str) -> Fault {
 }
 
 /// Waits until the device is to be let go.
-async fn closed(closing: &mut watch::Receiver<Option<Reason>>) -> Reason {
+pub(crate) async fn closed(closing: &mut watch::Receiver<Option<Reason>>) -> Reason {
     match closing.wait_for(Option::is_some).await {
         Ok(reason) => (*reason).unwrap_or(Reason::ShuttingDown),
         // Whoever would say it is gone.
@@ -172,7 +174,8 @@ async fn close(transport: Box<dyn Transport>) {
     }
 }
 
-type Transferring = Pin<Box<dyn Future<Output = (Box<dyn Transport>, Result<Transferred, TransferFault>)> + Send>>;
+type Transferring =
+    Pin<Box<dyn Future<Output = (Box<dyn Transport>, Result<Transferred, TransferFault>)> + Send>>;
 
 /// Where the transport is.
 enum Path {
@@ -390,11 +393,16 @@ impl Running {
     async fn end(self, fault: Fault) -> Ended {
         let motion = self.device.motion();
         match &self.entry {
-            Some(entry) => tracing::info!(device = %entry.view.index, reason = ?fault.reason, %fault, "device gone"),
+            Some(entry) => {
+                tracing::info!(device = %entry.view.index, reason = ?fault.reason, %fault, "device gone")
+            }
             None => tracing::info!(protocol = self.info.protocol, %fault, "device given up"),
         }
         if motion == Motion::MayRun {
-            tracing::warn!(task = self.id.0, "a device is gone that may be running; it is stopped when it is back");
+            tracing::warn!(
+                task = self.id.0,
+                "a device is gone that may be running; it is stopped when it is back"
+            );
         }
         if let Some(link) = self.link {
             link.gone(fault.clone());
@@ -421,9 +429,13 @@ async fn carry_out(
                 tracing::trace!(endpoint = %packet.endpoint, data = %Hex(&packet.data), "write");
                 transport.write(&packet.endpoint, &packet.data, packet.kind).await.map(|()| Transferred::Done)
             }
-            Transfer::Read { endpoint, max_len } => transport.read(&endpoint, max_len).await.map(Transferred::Data),
+            Transfer::Read { endpoint, max_len } => {
+                transport.read(&endpoint, max_len).await.map(Transferred::Data)
+            }
             Transfer::Subscribe(endpoint) => transport.subscribe(&endpoint).await.map(|()| Transferred::Done),
-            Transfer::Unsubscribe(endpoint) => transport.unsubscribe(&endpoint).await.map(|()| Transferred::Done),
+            Transfer::Unsubscribe(endpoint) => {
+                transport.unsubscribe(&endpoint).await.map(|()| Transferred::Done)
+            }
         }
     });
     let result = match result.await {
@@ -478,7 +490,9 @@ async fn answered(
     identity: &mut Option<oneshot::Receiver<Result<Box<Identity>, Fault>>>,
 ) -> Result<Box<Identity>, Fault> {
     match identity {
-        Some(answer) => answer.await.unwrap_or_else(|_| Err(Fault::new(Reason::ShuttingDown, "the service is ending"))),
+        Some(answer) => {
+            answer.await.unwrap_or_else(|_| Err(Fault::new(Reason::ShuttingDown, "the service is ending")))
+        }
         None => std::future::pending().await,
     }
 }
@@ -489,4 +503,3 @@ async fn passed(deadline: Option<std::time::Instant>) {
         None => std::future::pending().await,
     }
 }
-

@@ -8,11 +8,12 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
-pub mod definitions;
 pub mod front;
-pub mod arrivals;
-pub mod device_task;
 pub mod hub;
+
+pub mod arrivals;
+pub mod definitions;
+pub mod device_task;
 pub mod journal;
 pub mod plugin;
 pub mod transport;

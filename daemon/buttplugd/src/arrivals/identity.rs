@@ -8,11 +8,10 @@ use engine::{
         matching::Way,
         model,
         resolved::{Resolved, ResolvedOutput},
-        scale::OutputScale,
     },
     device::{InputSetup, KeepAlive, KeepAliveWhen, ModelSetup, Motion, OnStop, OutputSetup},
     protocol::Endpoint,
-    router::{Direction, DeviceEntry, OutputAccess, OutputEntry, Scale},
+    router::{DeviceEntry, OutputEntry},
     view::InputWays,
     vocabulary::{DeviceIndex, Range},
 };
@@ -161,15 +160,10 @@ fn on_stop(output: &ResolvedOutput) -> OnStop {
 /// What the hub is told.
 pub(super) fn entry(resolved: &Resolved, index: DeviceIndex, transport: &'static str) -> DeviceEntry {
     let outputs = resolved.features.iter().flat_map(|feature| {
-        feature.outputs.iter().map(|output| {
-            let (access, scale) = match &output.scale {
-                Some(scale) => (OutputAccess::Enabled, router_scale(output, scale)),
-                None => (
-                    OutputAccess::Disabled,
-                    Scale { low: 0, high: output.hardware.max, direction: Direction::Straight },
-                ),
-            };
-            OutputEntry { feature: feature.index, kind: output.kind, access, scale }
+        feature.outputs.iter().map(|output| OutputEntry {
+            feature: feature.index,
+            kind: output.kind,
+            scale: output.scale,
         })
     });
     DeviceEntry {
@@ -178,19 +172,4 @@ pub(super) fn entry(resolved: &Resolved, index: DeviceIndex, transport: &'static
         protocol: Arc::from(resolved.protocol.id()),
         outputs: outputs.collect(),
     }
-}
-
-/// The router's form of a scale, read off its ends.
-fn router_scale(output: &ResolvedOutput, scale: &OutputScale) -> Scale {
-    // Both values are in the range that is shown, so that they have a value of the device.
-    let at = |shown: i32| scale.to_hardware(shown).unwrap_or_default();
-    let top = at(scale.shown().max);
-    if output.kind.is_position() {
-        let bottom = at(0);
-        let direction = if top < bottom { Direction::Inverted } else { Direction::Straight };
-        return Scale { low: bottom.min(top), high: bottom.max(top), direction };
-    }
-    let first = at(1);
-    let direction = if first < 0 { Direction::Inverted } else { Direction::Straight };
-    Scale { low: first.saturating_abs().saturating_sub(1), high: top.saturating_abs(), direction }
 }

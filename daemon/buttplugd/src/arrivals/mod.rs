@@ -1,4 +1,393 @@
 //! From a device that a bus has seen to a device task, and what is remembered of devices between their visits: their index for
 //! life, that they may have been left running, and that they failed a moment ago.
 //!
-//! Nothing here talks to a device. See [`crate::device_task`] for that, and `engine::definition` for what belongs to which protocol.
+//! One task owns all of it. It talks to no device itself; see [`crate::device_task`] for that, and `engine::definition` for what
+//! belongs to which protocol.
+
+mod identity;
+mod memory;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, hash_map::RandomState},
+    hash::BuildHasher,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use engine::{
+    definition::{
+        access::Refusal,
+        catalogue::{Candidate, Catalogue, ProtocolEntry},
+        indices::DeviceKey,
+    },
+    device::{DeviceSetup, Motion},
+    fault::{Fault, Reason},
+    vocabulary::DeviceIndex,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+pub use self::memory::MemoryError;
+use self::memory::{Attempts, Indexes};
+use crate::{
+    device_task::{Code, DeviceTask, Ended, Identified, Identity, Reached, TaskId, closed},
+    hub::Hub,
+    plugin::{self, DeviceInfo, PluginHost},
+    transport::{Discovered, Discovery, FromTransport, ScanWish},
+};
+
+/// The protocol of the plugin that is linked in, which runs all templates.
+const TEMPLATE: &str = "template";
+/// What buses may tell before they have to wait.
+const TRANSPORT_QUEUE: usize = 64;
+/// Devices that may ask at once what they are.
+const IDENTIFY_QUEUE: usize = 16;
+/// Devices that are open, or on their way to be, at once.
+const MOST_DEVICES: usize = 64;
+/// How long devices are looked for that may have been left running, or that were lost.
+const LOOK_FOR: Duration = Duration::from_secs(60);
+
+/// What arrivals are made of.
+pub struct Parts {
+    /// Where devices are reported.
+    pub hub: Hub,
+    /// The definitions; replaced at a reload.
+    pub catalogue: watch::Receiver<Arc<Catalogue>>,
+    /// The code of protocols.
+    pub plugins: PluginHost,
+    /// Devices that were left running when the service was last there.
+    pub left_running: BTreeSet<DeviceIndex>,
+    /// Whether a device that was lost is looked for.
+    pub reconnect: Reconnect,
+    /// Set when all devices are to be let go.
+    pub closing: watch::Receiver<Option<Reason>>,
+}
+
+/// Whether a device that was lost is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconnect {
+    /// For a minute.
+    Look,
+    /// Only when a client scans, or when it shows itself.
+    Wait,
+}
+
+/// Tells devices apart before they have said what they are: their bus and their address on it.
+type Place = (&'static str, String);
+
+/// A device that is open, or on its way to be.
+struct Open {
+    place: Place,
+    /// The protocol that it was recognised for.
+    protocol: Arc<ProtocolEntry>,
+}
+
+/// Owns the way of devices into the service.
+pub struct Arrivals {
+    hub: Hub,
+    catalogue: watch::Receiver<Arc<Catalogue>>,
+    plugins: PluginHost,
+    indexes: Indexes,
+    left: BTreeSet<DeviceIndex>,
+    reconnect: Reconnect,
+    closing: watch::Receiver<Option<Reason>>,
+    attempts: Attempts<Discovered>,
+    open: BTreeMap<TaskId, Open>,
+    tasks: JoinSet<Ended>,
+    next_task: u64,
+    from_buses: mpsc::Receiver<FromTransport>,
+    /// Keeps the queue open while there is no bus.
+    _tell: mpsc::Sender<FromTransport>,
+    questions: mpsc::Receiver<Identified>,
+    ask: mpsc::Sender<Identified>,
+    hub_wish: watch::Receiver<ScanWish>,
+    wish: watch::Sender<ScanWish>,
+    /// Until when devices are looked for although no client scans.
+    look_until: Option<Instant>,
+}
+
+impl Arrivals {
+    /// Reads the indexes of known devices from the folder of the service's state. The other result is what buses run on.
+    ///
+    /// # Errors
+    /// The file with the indexes cannot be read. An index that came to mean another device could start the wrong motor, so this is
+    /// an error of the start.
+    pub fn new(parts: Parts, state: &Path) -> Result<(Self, Discovery), MemoryError> {
+        let indexes = Indexes::open(state)?;
+        let (tell, from_buses) = mpsc::channel(TRANSPORT_QUEUE);
+        let (ask, questions) = mpsc::channel(IDENTIFY_QUEUE);
+        let hub_wish = parts.hub.scan_wish();
+        let (wish, wishes) = watch::channel(ScanWish::Rest);
+        let look_until = (!parts.left_running.is_empty()).then(|| Instant::now() + LOOK_FOR);
+        let arrivals = Self {
+            hub: parts.hub,
+            catalogue: parts.catalogue,
+            plugins: parts.plugins,
+            indexes,
+            left: parts.left_running,
+            reconnect: parts.reconnect,
+            closing: parts.closing,
+            attempts: Attempts::default(),
+            open: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            next_task: 0,
+            from_buses,
+            _tell: tell.clone(),
+            questions,
+            ask,
+            hub_wish,
+            wish,
+            look_until,
+        };
+        Ok((arrivals, Discovery { wish: wishes, tell }))
+    }
+
+    /// Runs until all devices are to be let go, and waits for their tasks, each of which has its limits.
+    pub async fn run(mut self) {
+        self.update_wish();
+        // All arms are cancel-safe; what they lead to has a limit.
+        loop {
+            let wake = [self.look_until, self.attempts.next()].into_iter().flatten().min();
+            tokio::select! {
+                Some(said) = self.from_buses.recv() => self.from_bus(said).await,
+                Some(question) = self.questions.recv() => self.answer(question).await,
+                Some(ended) = self.tasks.join_next_with_id() => match ended {
+                    Ok((_, ended)) => self.ended(ended),
+                    Err(error) => self.failed(&error),
+                },
+                changed = self.hub_wish.changed() => match changed {
+                    Ok(()) => self.update_wish(),
+                    Err(_) => break,
+                },
+                changed = self.catalogue.changed() => match changed {
+                    Ok(()) => self.reloaded(),
+                    Err(_) => break,
+                },
+                _ = closed(&mut self.closing) => break,
+                () = passed(wake) => self.wake().await,
+            }
+        }
+        self.wish.send_replace(ScanWish::Rest);
+        self.from_buses.close();
+        self.questions.close();
+        // Devices ask what they are no more; those that are ready end by their own closing.
+        while let Ok(question) = self.questions.try_recv() {
+            drop(question);
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok(ended) => self.ended(ended),
+                Err(error) => tracing::error!(%error, "the task of a device failed"),
+            }
+        }
+    }
+
+    async fn from_bus(&mut self, said: FromTransport) {
+        match said {
+            FromTransport::Status(status) => {
+                tracing::info!(transport = status.transport, state = ?status.state, reason = status.reason, "transport");
+                self.hub.transport_status(status).await;
+            }
+            FromTransport::ScanEnded(transport) => self.hub.scan_ended(transport).await,
+            FromTransport::Discovered(discovered) => self.discovered(discovered).await,
+        }
+    }
+
+    async fn discovered(&mut self, discovered: Discovered) {
+        let place = (discovered.transport, discovered.address.clone());
+        if self.open.values().any(|open| open.place == place) {
+            return;
+        }
+        let Some(discovered) = self.attempts.may_try(&place, discovered, Instant::now()) else { return };
+        if self.open.len() >= MOST_DEVICES {
+            tracing::warn!("as many devices are open as there is room for; another is left alone");
+            return;
+        }
+        let catalogue = self.catalogue.borrow().clone();
+        let candidates = catalogue.find(&discovered.advertisement);
+        let Some(candidate) = self.attempts.pick(&place, &candidates) else { return };
+        let candidate = candidate.clone();
+        // A denied device is not tried as something else, so the first candidate is the one that is asked for.
+        let first = candidates.first().map_or_else(|| candidate.protocol.id(), |first| first.protocol.id());
+        if let Err(refusal) = catalogue.admit(first, &place.1) {
+            return tracing::debug!(transport = place.0, %refusal, "a device is left alone");
+        }
+        self.begin(place, discovered, candidate).await;
+    }
+
+    async fn begin(&mut self, place: Place, discovered: Discovered, candidate: Candidate) {
+        let Candidate { protocol, way, .. } = candidate;
+        let code = match self.code(&protocol).await {
+            Ok(code) => code,
+            Err(fault) => {
+                tracing::error!(protocol = protocol.id(), %fault, "no code for a device");
+                return self.attempts.failed(place, Reached::Open, Instant::now());
+            }
+        };
+        let id = TaskId(self.next_task);
+        self.next_task += 1;
+        let Discovered { advertisement, address, opener, .. } = discovered;
+        tracing::info!(transport = place.0, protocol = protocol.id(), task = id.0, "device found");
+        let info = DeviceInfo {
+            protocol: protocol.id().to_owned(),
+            advertisement,
+            address,
+            endpoints: Vec::new(),
+            params: Vec::new(),
+            seed: RandomState::new().hash_one(id.0),
+        };
+        let task = DeviceTask {
+            id,
+            opener,
+            access: identity::access(&way),
+            code,
+            info,
+            setup: DeviceSetup::default(),
+            identify: self.ask.clone(),
+            closing: self.closing.clone(),
+            hub: self.hub.clone(),
+        };
+        let handle = self.tasks.spawn(task.run());
+        self.attempts.began(handle.id(), id);
+        self.open.insert(id, Open { place, protocol });
+    }
+
+    async fn code(&mut self, protocol: &ProtocolEntry) -> Result<Code, Fault> {
+        let library = identity::library(protocol);
+        let (code, name) = match &library {
+            Some(path) => (plugin::Code::Library(path), protocol.id()),
+            None => (plugin::Code::LinkedIn, TEMPLATE),
+        };
+        let table = self.plugins.table(code, name).await;
+        let table = table.map_err(|error| Fault::new(Reason::PluginFailed, error.to_string()))?;
+        Ok(Code { table, protocol: protocol.id().to_owned(), params: identity::params(protocol) })
+    }
+
+    /// Tells a device what it is.
+    async fn answer(&mut self, question: Identified) {
+        let Identified { task, protocol, identifier, reply } = question;
+        let identity = self.identify(task, protocol.as_deref(), &identifier).await;
+        if let Err(fault) = &identity {
+            tracing::warn!(task = task.0, %fault, "a device is not used");
+        }
+        if reply.send(identity.map(Box::new)).is_err() {
+            tracing::debug!(task = task.0, "a device ended before it knew what it is");
+        }
+    }
+
+    async fn identify(
+        &mut self,
+        task: TaskId,
+        protocol: Option<&str>,
+        identifier: &str,
+    ) -> Result<Identity, Fault> {
+        let gone = || Fault::new(Reason::DeviceLost, "the device is gone");
+        let (place, first) =
+            self.open.get(&task).map(|open| (open.place.clone(), open.protocol.clone())).ok_or_else(gone)?;
+        let catalogue = self.catalogue.borrow().clone();
+        let id = protocol.unwrap_or_else(|| first.id());
+        let resolved = catalogue.resolve(id, identifier, &place.1).map_err(|refusal| refused(&refusal))?;
+        let code = match protocol {
+            Some(_) => Some(self.code(&resolved.protocol).await?),
+            None => None,
+        };
+        let key = DeviceKey { protocol: id.to_owned(), identifier: identifier.to_owned(), address: place.1 };
+        let index = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
+        let left = if self.left.contains(&index) { Motion::MayRun } else { Motion::AtRest };
+        Ok(Identity {
+            entry: identity::entry(&resolved, index, place.0),
+            model: identity::plugin_model(&resolved),
+            setup: identity::setup(&resolved, place.0, left),
+            code,
+        })
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let now = Instant::now();
+        if let Some(index) = ended.index() {
+            match ended.motion {
+                Motion::MayRun => self.left.insert(index),
+                Motion::AtRest => self.left.remove(&index),
+            };
+        }
+        let Some(open) = self.open.remove(&ended.id) else { return };
+        let is_lost = match ended.reached {
+            Reached::Ready => ended.fault.reason == Reason::DeviceLost || ended.motion == Motion::MayRun,
+            Reached::Nothing | Reached::Open => false,
+        };
+        match ended.reached {
+            Reached::Ready if ended.fault.reason != Reason::PluginFailed => {
+                self.attempts.succeeded(&open.place)
+            }
+            reached @ (Reached::Ready | Reached::Nothing | Reached::Open) => {
+                self.attempts.failed(open.place, reached, now);
+            }
+        }
+        let look = match self.reconnect {
+            Reconnect::Look => is_lost,
+            // A device that may be running is looked for in any case.
+            Reconnect::Wait => is_lost && ended.motion == Motion::MayRun,
+        };
+        if look {
+            self.look_until = Some(now + LOOK_FOR);
+            self.update_wish();
+        }
+    }
+
+    /// The task of a device panicked. Its path is closed by being dropped; what the device does is not known.
+    fn failed(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(%error, "the task of a device failed");
+        if let Some(id) = self.attempts.task(error.id())
+            && let Some(open) = self.open.remove(&id)
+        {
+            self.attempts.failed(open.place, Reached::Open, Instant::now());
+        }
+    }
+
+    fn reloaded(&mut self) {
+        self.plugins.forget_refusals();
+        self.attempts.forget();
+    }
+
+    async fn wake(&mut self) {
+        let now = Instant::now();
+        if self.look_until.is_some_and(|until| until <= now) {
+            self.look_until = None;
+            self.update_wish();
+        }
+        for discovered in self.attempts.due(now) {
+            self.discovered(discovered).await;
+        }
+    }
+
+    fn update_wish(&mut self) {
+        let by_clients = *self.hub_wish.borrow_and_update();
+        let wish = if self.look_until.is_some() { ScanWish::Scan } else { by_clients };
+        self.wish.send_if_modified(|current| {
+            let changes = *current != wish;
+            *current = wish;
+            changes
+        });
+    }
+}
+
+fn refused(refusal: &Refusal) -> Fault {
+    let reason = match refusal {
+        Refusal::UnknownProtocol { .. } => Reason::BringUpFailed,
+        Refusal::Denied { .. } | Refusal::NotAllowed { .. } | Refusal::Quarantined { .. } => {
+            Reason::NotAllowed
+        }
+    };
+    Fault::new(reason, refusal.to_string())
+}
+
+async fn passed(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}

@@ -4,6 +4,7 @@
 //! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
 
 pub mod ble;
+pub mod simulated;
 
 use async_trait::async_trait;
 pub use engine::monitor::{ScanWish, TransportState, TransportStatus};
