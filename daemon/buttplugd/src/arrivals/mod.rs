@@ -6,6 +6,8 @@
 
 mod identity;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, hash_map::RandomState},
