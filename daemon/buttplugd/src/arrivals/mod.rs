@@ -155,7 +155,7 @@ impl Arrivals {
         loop {
             let wake = [self.look_until, self.attempts.next()].into_iter().flatten().min();
             tokio::select! {
-                Some(said) = self.from_buses.recv() => self.from_bus(said).await,
+                Some(said) = self.from_buses.recv() => self.hear(said).await,
                 Some(question) = self.questions.recv() => self.answer(question).await,
                 Some(ended) = self.tasks.join_next_with_id() => match ended {
                     Ok((_, ended)) => self.ended(ended),
@@ -188,7 +188,7 @@ impl Arrivals {
         }
     }
 
-    async fn from_bus(&mut self, said: FromTransport) {
+    async fn hear(&mut self, said: FromTransport) {
         match said {
             FromTransport::Status(status) => {
                 tracing::info!(transport = status.transport, state = ?status.state, reason = status.reason, "transport");
