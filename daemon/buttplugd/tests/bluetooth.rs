@@ -150,7 +150,9 @@ impl Rig {
         let bus = Bus::start_in(BusKind::System, &folder).await.unwrap();
         let bluez = FakeBluez::start(&bus).await.unwrap();
         let mut transport = Watched::start(Reconnect::Lost);
+        // That it starts, and that it has.
         assert_eq!(transport.status().await.state, TransportState::Ready);
+        assert_eq!(transport.status().await.reason, "");
         Self { folder, bus, bluez, transport }
     }
 

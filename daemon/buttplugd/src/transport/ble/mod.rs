@@ -65,6 +65,13 @@ pub async fn run(discovery: Discovery, settings: Settings) {
     let links = Links::default();
     let mut memory = Memory::awaiting(&settings.left_running);
     let mut pause = RETRY_FIRST;
+    // Told before anything slow: a client that asks for a scan as soon as the service is ready is not told that there is no
+    // bus for it. If Bluetooth cannot be used, that follows.
+    let starting = status::starting();
+    memory.is_news(&starting);
+    if discovery.tell.send(FromTransport::Status(starting)).await.is_err() {
+        return;
+    }
     loop {
         let started = Instant::now();
         let radio = {
@@ -90,11 +97,8 @@ pub async fn run(discovery: Discovery, settings: Settings) {
         if started.elapsed() > RETRY_LONGEST {
             pause = RETRY_FIRST;
         }
-        if memory.is_news(&status) {
-            tracing::warn!(reason = status.reason, "bluetooth is unavailable");
-            if discovery.tell.send(FromTransport::Status(status)).await.is_err() {
-                return;
-            }
+        if memory.is_news(&status) && discovery.tell.send(FromTransport::Status(status)).await.is_err() {
+            return;
         }
         let mut wish = discovery.wish.clone();
         wish.mark_unchanged();

@@ -179,7 +179,6 @@ async fn tell_status(
     if !memory.is_news(&status) {
         return Ok(());
     }
-    tracing::info!(state = ?status.state, reason = status.reason, "bluetooth");
     discovery.tell.send(FromTransport::Status(status)).await
 }
 

@@ -7,6 +7,11 @@ fn status(state: TransportState, reason: impl Into<String>, hint: &str) -> Trans
     TransportStatus { transport: NAME, state, reason: reason.into(), hint: hint.into() }
 }
 
+/// It is not known yet.
+pub(super) fn starting() -> TransportStatus {
+    status(TransportState::Ready, "BlueZ is being asked for adapters", "")
+}
+
 /// All is well.
 pub(super) fn ready() -> TransportStatus {
     status(TransportState::Ready, "", "")
