@@ -5,6 +5,8 @@
 //! end is handled before it. The hub waits for nobody: a session whose inbox is full is closed, a command to a device whose
 //! queue is full is refused, and a stop to such a device waits at its door.
 
+mod devices;
+mod ending;
 mod link;
 mod task;
 

@@ -8,10 +8,9 @@ use std::{
 
 use engine::{
     command::Command,
-    device::{DeviceCommand, DeviceReport, DeviceTicket},
     fault::{Fault, Reason},
     monitor::Status,
-    router::{self, DeviceEntry, Effect, Freshness, OutsideTicket, Peer, Router},
+    router::{self, Effect, Freshness, OutsideTicket, Peer, Router},
     session::Dispatch,
     vocabulary::{DeviceIndex, SessionId},
 };
@@ -19,8 +18,10 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    DEVICE_QUEUE, DEVICES_MAX, DeviceLink, Generation, Inbox, Journal, Link, Parts, Policy, ReloadRequest,
-    SESSION_QUEUE, ToHub, ToSession, ended, link::Ending,
+    Inbox, Journal, Link, Parts, Policy, ReloadRequest, SESSION_QUEUE, ToHub, ToSession,
+    devices::{DevicePost, Door},
+    ended,
+    link::Ending,
 };
 use crate::transport::ScanWish;
 
@@ -28,14 +29,14 @@ use crate::transport::ScanWish;
 const TAKEN_AT_ONCE: usize = 64;
 
 pub(super) struct Task {
-    router: Router,
+    pub(super) router: Router,
     receiver: mpsc::Receiver<ToHub>,
-    hub: mpsc::WeakSender<ToHub>,
-    sessions: HashMap<SessionId, SessionPost>,
-    devices: HashMap<DeviceIndex, DevicePost>,
+    pub(super) hub: mpsc::WeakSender<ToHub>,
+    pub(super) sessions: HashMap<SessionId, SessionPost>,
+    pub(super) devices: HashMap<DeviceIndex, DevicePost>,
     /// Devices whose queue is full and for whom a stop waits.
-    doors: FuturesUnordered<BoxFuture<'static, Door>>,
-    outside: BTreeMap<OutsideTicket, oneshot::Sender<Result<(), Fault>>>,
+    pub(super) doors: FuturesUnordered<BoxFuture<'static, Door>>,
+    pub(super) outside: BTreeMap<OutsideTicket, oneshot::Sender<Result<(), Fault>>>,
     sessions_max: usize,
     policy: Policy,
     journal: Box<dyn Journal>,
@@ -43,9 +44,9 @@ pub(super) struct Task {
     status: watch::Sender<Arc<Status>>,
     wish: watch::Sender<ScanWish>,
     last_session: u64,
-    last_generation: u64,
+    pub(super) last_generation: u64,
     last_outside: u64,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// What the router is to be told; the first is being worked on.
     inputs: VecDeque<router::Input>,
     /// Kept between messages, so that its room is.
@@ -53,28 +54,13 @@ pub(super) struct Task {
 }
 
 /// The hub's side of a session.
-struct SessionPost {
+pub(super) struct SessionPost {
     inbox: mpsc::Sender<ToSession>,
     verdict: Arc<OnceLock<Fault>>,
 }
 
-/// The hub's side of a device.
-struct DevicePost {
-    commands: mpsc::Sender<DeviceCommand>,
-    generation: Generation,
-    /// What must not be lost, while the queue is full. Bounded by the requests that may be in flight.
-    at_the_door: VecDeque<DeviceCommand>,
-}
-
-/// A full queue has room again, or has ended.
-struct Door {
-    device: DeviceIndex,
-    generation: Generation,
-    place: Option<mpsc::OwnedPermit<DeviceCommand>>,
-}
-
 /// How far the end has come.
-enum Phase {
+pub(super) enum Phase {
     Serving,
     /// Outputs are being stopped.
     Stopping {
@@ -89,7 +75,7 @@ enum Phase {
 
 /// Whether the task goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     GoOn,
     End,
 }
@@ -247,34 +233,7 @@ impl Task {
         self.route(router::Input::Commands { session, dispatches });
     }
 
-    fn device_ready(
-        &mut self,
-        entry: DeviceEntry,
-        departure: mpsc::OwnedPermit<ToHub>,
-        reply: oneshot::Sender<DeviceLink>,
-    ) {
-        let serving = matches!(self.phase, Phase::Serving);
-        let Some(hub) = self.hub.upgrade().filter(|_| serving && self.devices.len() < DEVICES_MAX) else {
-            return;
-        };
-        let device = entry.view.index;
-        self.last_generation += 1;
-        let generation = Generation(self.last_generation);
-        let (sender, commands) = mpsc::channel(DEVICE_QUEUE);
-        // An earlier device of this index loses its queue, and so its task.
-        self.devices
-            .insert(device, DevicePost { commands: sender, generation, at_the_door: VecDeque::new() });
-        let link = DeviceLink { device, commands, generation, hub, departure: Some(departure) };
-        self.route(router::Input::DeviceReady(entry));
-        // A task that no longer waits drops the link, and so the device.
-        drop(reply.send(link));
-    }
-
-    fn is_current(&self, device: DeviceIndex, generation: Generation) -> bool {
-        self.devices.get(&device).is_some_and(|post| post.generation == generation)
-    }
-
-    fn next_outside(&mut self) -> OutsideTicket {
+    pub(super) fn next_outside(&mut self) -> OutsideTicket {
         self.last_outside += 1;
         OutsideTicket(self.last_outside)
     }
@@ -283,7 +242,7 @@ impl Task {
     ///
     /// What an effect leads to waits until the effects before it are done: a session that turns out not to read while a set
     /// of its is being handed out is stopped after that set, not before.
-    fn route(&mut self, input: router::Input) {
+    pub(super) fn route(&mut self, input: router::Input) {
         self.inputs.push_back(input);
         if self.inputs.len() > 1 {
             return;
@@ -341,64 +300,13 @@ impl Task {
     }
 
     /// Lets a session go, whatever its front does.
-    fn end_session(&mut self, session: SessionId, fault: Fault) {
+    pub(super) fn end_session(&mut self, session: SessionId, fault: Fault) {
         let Some(post) = self.sessions.remove(&session) else { return };
         if post.verdict.set(fault).is_err() {
             tracing::error!(%session, "a session was ended twice");
         }
         drop(post);
         self.route(router::Input::SessionClosed { session });
-    }
-
-    fn command(&mut self, device: DeviceIndex, command: DeviceCommand) {
-        let Some(post) = self.devices.get_mut(&device) else { return };
-        let unsent = if post.at_the_door.is_empty() {
-            match post.commands.try_send(command) {
-                Ok(()) => return,
-                // Its task has ended, and the hub is about to be told.
-                Err(mpsc::error::TrySendError::Closed(_)) => return,
-                Err(mpsc::error::TrySendError::Full(command)) => command,
-            }
-        } else {
-            command
-        };
-        match refusable(&unsent) {
-            Some(ticket) => {
-                let text =
-                    format!("{DEVICE_QUEUE} commands wait for device {device}, which does not take them");
-                let result = Err(Fault::new(Reason::TooManyRequests, text));
-                let report = DeviceReport::Answered { ticket, result };
-                self.route(router::Input::Report { device, report });
-            }
-            None => {
-                let first = post.at_the_door.is_empty();
-                post.at_the_door.push_back(unsent);
-                if first {
-                    self.wait_at(device);
-                }
-            }
-        }
-    }
-
-    fn wait_at(&mut self, device: DeviceIndex) {
-        let Some(post) = self.devices.get(&device) else { return };
-        let (commands, generation) = (post.commands.clone(), post.generation);
-        self.doors.push(Box::pin(async move {
-            Door { device, generation, place: commands.reserve_owned().await.ok() }
-        }));
-    }
-
-    fn open_door(&mut self, Door { device, generation, place }: Door) {
-        let Some(post) = self.devices.get_mut(&device).filter(|post| post.generation == generation) else {
-            return;
-        };
-        let Some(place) = place else { return };
-        if let Some(command) = post.at_the_door.pop_front() {
-            place.send(command);
-        }
-        if !post.at_the_door.is_empty() {
-            self.wait_at(device);
-        }
     }
 
     fn publish(&mut self) {
@@ -408,69 +316,6 @@ impl Task {
                 self.status.send_replace(Arc::new(self.router.status()));
             }
         }
-    }
-
-    fn shut_down(&mut self, reply: oneshot::Sender<()>) {
-        match self.phase {
-            Phase::Serving => {
-                tracing::info!(
-                    sessions = self.sessions.len(),
-                    devices = self.devices.len(),
-                    "stopping all outputs"
-                );
-                let stop = self.next_outside();
-                self.phase = Phase::Stopping { stop, reply };
-                self.route(router::Input::StopEverything { ticket: stop });
-            }
-            // Whoever asks a second time gives up waiting sooner.
-            Phase::Stopping { .. } | Phase::Closing { .. } => {}
-        }
-    }
-
-    fn stopped(&mut self, ticket: OutsideTicket, outcome: Result<(), Fault>) {
-        if let Some(reply) = self.outside.remove(&ticket) {
-            // The caller may have gone; the stop is done all the same.
-            drop(reply.send(outcome));
-            return;
-        }
-        if !matches!(&self.phase, Phase::Stopping { stop, .. } if *stop == ticket) {
-            return;
-        }
-        if let Err(fault) = outcome {
-            tracing::error!(%fault, "not every output could be stopped");
-        }
-        if let Phase::Stopping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Serving) {
-            self.phase = Phase::Closing { reply };
-        }
-        for session in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.end_session(session, ended());
-        }
-        for device in self.devices.keys().copied().collect::<Vec<_>>() {
-            self.command(device, DeviceCommand::Close { reason: Reason::ShuttingDown });
-        }
-    }
-
-    /// Ends the task when all devices have let go.
-    fn further(&mut self) -> Next {
-        match &self.phase {
-            Phase::Closing { .. } if self.devices.is_empty() => {}
-            Phase::Serving | Phase::Stopping { .. } | Phase::Closing { .. } => return Next::GoOn,
-        }
-        if let Phase::Closing { reply } = std::mem::replace(&mut self.phase, Phase::Serving)
-            && reply.send(()).is_err()
-        {
-            tracing::debug!("the end came after its limit");
-        }
-        Next::End
-    }
-}
-
-/// The ticket of a command that may be refused: all but those that bring something to rest.
-fn refusable(command: &DeviceCommand) -> Option<DeviceTicket> {
-    match command {
-        DeviceCommand::Set { ticket, .. } => Some(*ticket),
-        DeviceCommand::Input { ticket, .. } => *ticket,
-        DeviceCommand::Stop { .. } | DeviceCommand::Close { .. } => None,
     }
 }
 

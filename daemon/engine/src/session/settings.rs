@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ipc_schema::{
-    codec,
-    extension::{Extension, Extensions},
-};
+use ipc_schema::{codec, extension::Extensions};
 
 /// What a session is told about itself when it is made.
 #[derive(Debug, Clone)]
@@ -25,9 +22,7 @@ impl Default for Settings {
         Self {
             server_name: Arc::from("buttplugd"),
             ping_limit: None,
-            extensions: [Extension::ErrorReason, Extension::PingTime, Extension::Reserve]
-                .into_iter()
-                .collect(),
+            extensions: Extensions::all(),
             limits: Limits::default(),
         }
     }
