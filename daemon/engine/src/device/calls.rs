@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    command::{DeviceReport, DeviceTicket},
+    call::{Call, Cause, Cut, Phase, Sent},
+    command::DeviceReport,
     effect::{Effect, Motion, Packet, Transfer, TransferFault, Transferred},
     inputs::Wish,
     life::{Device, Life},
-    outputs::{Level, Place, Wanted},
+    outputs::{Place, Wanted},
     requests::answered,
     stops::StopRun,
 };
@@ -25,113 +26,6 @@ const MOST_OPERATIONS: usize = 1024;
 const MOST_TIMERS: usize = 64;
 /// How often the last packets of rest are tried when the plugin has failed.
 const MOST_LAST_RESTS: u32 = 5;
-
-/// Why the plugin was called, or packets are sent without it.
-#[derive(Debug)]
-pub(super) enum Cause {
-    Identify,
-    Start,
-    Output(Vec<Sent>),
-    Stop(StopRun),
-    Input(Wish),
-    KeepAlive,
-    /// The last packet again.
-    Repeat,
-    Event,
-    Timer(u32),
-    /// The plugin has failed, and is asked for one last stop.
-    Rescue,
-    /// The packets of that stop, or those of the last one that worked.
-    LastRest {
-        packets: Vec<Packet>,
-        attempt: u32,
-    },
-}
-
-impl Cause {
-    /// Whether packets that are still to be sent are dropped when a stop comes: they could set something going after it.
-    const fn gives_way(&self) -> bool {
-        match self {
-            Self::Output(_) | Self::KeepAlive | Self::Repeat | Self::Timer(_) => true,
-            Self::Identify
-            | Self::Start
-            | Self::Stop(_)
-            | Self::Input(_)
-            | Self::Event
-            | Self::Rescue
-            | Self::LastRest { .. } => false,
-        }
-    }
-}
-
-/// A level that was handed to the plugin.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sent {
-    pub(super) place: Place,
-    pub(super) level: Level,
-    pub(super) ticket: DeviceTicket,
-}
-
-/// Where a call is.
-#[derive(Debug)]
-enum Phase {
-    /// The plugin has not returned.
-    WithPlugin,
-    /// These are still to be done.
-    Operations(VecDeque<Operation>),
-}
-
-/// A call and what comes of it.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) cause: Cause,
-    phase: Phase,
-    /// The first failure.
-    fault: Option<Fault>,
-    /// Packets that were accepted.
-    packets: Vec<Packet>,
-    /// Whether packets were dropped because a stop came.
-    cut: Cut,
-    /// Outputs that a stop addressed meanwhile.
-    pub(super) cancelled: BTreeSet<Place>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    Whole,
-    Short,
-}
-
-impl Call {
-    pub(super) const fn of_plugin(cause: Cause) -> Self {
-        Self {
-            cause,
-            phase: Phase::WithPlugin,
-            fault: None,
-            packets: Vec::new(),
-            cut: Cut::Whole,
-            cancelled: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn of_packets(cause: Cause, packets: Vec<Packet>) -> Self {
-        let write = |packet: Packet| Operation::Write {
-            endpoint: packet.endpoint,
-            data: packet.data,
-            kind: packet.kind,
-        };
-        let operations = packets.into_iter().map(write).collect();
-        Self { phase: Phase::Operations(operations), ..Self::of_plugin(cause) }
-    }
-
-    pub(super) const fn is_with_plugin(&self) -> bool {
-        matches!(self.phase, Phase::WithPlugin)
-    }
-
-    fn fail(&mut self, fault: Fault) {
-        self.fault.get_or_insert(fault);
-    }
-}
 
 impl Device {
     /// Whether neither a call nor a transfer is under way.

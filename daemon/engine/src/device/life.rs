@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    calls::{Call, Cause},
+    call::{Call, Cause},
     command::{DeviceCommand, DeviceTicket, StopCause, StopScope},
     effect::{Effect, Input, Motion, Packet, Transfer},
     inputs::{Arrival, InputName, Inputs},

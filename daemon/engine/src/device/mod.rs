@@ -10,6 +10,7 @@ mod setup;
 
 mod life;
 
+mod call;
 mod calls;
 mod work;
 

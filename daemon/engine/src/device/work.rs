@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    calls::{Call, Cause, Sent},
+    call::{Call, Cause, Sent},
     command::{StopCause, StopScope},
     effect::{Effect, Motion},
     keep_alive::Repetition,
