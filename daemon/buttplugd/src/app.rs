@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use engine::{
     fault::{Fault, Reason},
     monitor::{ServiceFacts, Status, TransportState},
+    vocabulary::DeviceIndex,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -23,7 +24,9 @@ use crate::{
         half_open::HalfOpen,
         listen::{Inherited, ListenError, Listeners},
     },
+    devices::{Devices, DevicesError},
     hub::{self, Hub, ReloadRequest, Shutdown},
+    journal::RunningJournal,
     notify,
 };
 
@@ -60,6 +63,9 @@ pub enum AppError {
     /// A socket cannot be had.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There can be no devices.
+    #[error(transparent)]
+    Devices(#[from] DevicesError),
     /// The bus cannot be served.
     #[error("{0}")]
     Bus(String),
@@ -82,6 +88,7 @@ struct App {
     config: watch::Sender<Arc<Config>>,
     hub: Hub,
     hub_task: JoinHandle<()>,
+    devices: Devices,
     reloads: mpsc::Receiver<ReloadRequest>,
     bus: Option<dbus::Front>,
     listeners: JoinSet<()>,
@@ -115,9 +122,12 @@ impl App {
         let signals = Signals::new()?;
         let listeners = Listeners::bind(&config, &directories, inherited).await?;
         let (ask_reload, reloads) = mpsc::channel(RELOADS_WAITING);
-        let (hub, hub_task) = Hub::start(hub_parts(&config, ask_reload));
+        let (journal, left_running) = RunningJournal::open(&directories.state);
+        let parts = hub_parts(&config, journal, left_running.clone(), ask_reload);
+        let (hub, hub_task) = Hub::start(parts);
         hub.facts(ServiceFacts { version: env!("CARGO_PKG_VERSION").to_owned(), ..ServiceFacts::default() })
             .await;
+        let devices = Devices::start(&hub, &config, &directories, left_running)?;
 
         let half_open = HalfOpen::new(config.limits.half_open);
         let serve_bus = config.dbus.enabled;
@@ -133,7 +143,7 @@ impl App {
         let dbus = if bus.is_some() { ipc_schema::dbus::BUS_NAME } else { "off" };
         tracing::info!(socket = local, websocket = tcp, dbus, "ready");
         notify::ready(&summary(&hub.status().borrow()));
-        Ok(Self { source, config, hub, hub_task, reloads, bus, listeners, alive, connections, signals })
+        Ok(Self { source, config, hub, hub_task, devices, reloads, bus, listeners, alive, connections, signals })
     }
 
     async fn serve(mut self) -> Result<(), AppError> {
@@ -204,6 +214,7 @@ impl App {
                 tracing::error!(limit = ?STOP_LIMIT, "not all devices could be stopped in time; look after them by hand");
             }
         }
+        self.devices.end().await;
         // Takes the socket file with it.
         self.listeners.shutdown().await;
         drop(self.alive);
@@ -237,28 +248,25 @@ impl App {
         let config = self.source.load().map_err(|error| Fault::new(Reason::NotAllowed, error.to_string()))?;
         let access = config.access.clone();
         self.hub.set_policy(Arc::new(move |peer| access.check(peer))).await;
-        self.config.send_replace(Arc::new(config));
-        Ok(())
+        let config = Arc::new(config);
+        self.config.send_replace(Arc::clone(&config));
+        self.devices.reload(&config)
     }
 }
 
-fn hub_parts(config: &Config, reload: mpsc::Sender<ReloadRequest>) -> hub::Parts {
+fn hub_parts(
+    config: &Config,
+    journal: RunningJournal,
+    left_running: BTreeSet<DeviceIndex>,
+    reload: mpsc::Sender<ReloadRequest>,
+) -> hub::Parts {
     let access = config.access.clone();
     hub::Parts {
         sessions_max: config.limits.sessions,
         policy: Arc::new(move |peer| access.check(peer)),
-        journal: Box::new(Unwritten),
-        left_running: BTreeSet::new(),
+        journal: Box::new(journal),
+        left_running,
         reload,
-    }
-}
-
-/// Stands in until devices are found by the service itself.
-struct Unwritten;
-
-impl hub::Journal for Unwritten {
-    fn note(&mut self, device: engine::vocabulary::DeviceIndex, running: engine::router::Running) {
-        tracing::debug!(%device, ?running, "journal");
     }
 }
 

@@ -387,7 +387,11 @@ impl Directories {
         };
         Ok(Self {
             config: or_home("XDG_CONFIG_HOME", ".config")?,
-            state: or_home("XDG_STATE_HOME", ".local/state")?,
+            // systemd names the folder itself, and it is not everywhere the same one.
+            state: match folder("STATE_DIRECTORY") {
+                Some(state) => state,
+                None => or_home("XDG_STATE_HOME", ".local/state")?,
+            },
             data: or_home("XDG_DATA_HOME", ".local/share")?,
             runtime: folder("XDG_RUNTIME_DIR").map(|path| path.join("buttplugd")),
         })

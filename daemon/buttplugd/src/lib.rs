@@ -8,12 +8,12 @@ pub mod config;
 pub mod log;
 pub mod notify;
 
-pub mod front;
-pub mod hub;
-
 pub mod arrivals;
 pub mod definitions;
 pub mod device_task;
+pub mod devices;
+pub mod front;
+pub mod hub;
 pub mod journal;
 pub mod plugin;
 pub mod transport;

@@ -1,0 +1,168 @@
+//! The side of the service that has devices: definitions, plugins, arrivals and buses, started, reloaded and ended together.
+//!
+//! What a device does once it is there is the business of its own task; how clients reach it that of the hub.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use engine::{
+    definition::{catalogue::Catalogue, catalogue::Source, parse::Layer},
+    fault::{Fault, Reason},
+    vocabulary::DeviceIndex,
+};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+
+use crate::{
+    arrivals::{self, Arrivals, MemoryError},
+    config::{Config, Directories},
+    definitions::{Folders, Templates},
+    hub::Hub,
+    plugin::{LoadError, PluginHost},
+    transport::{Discovery, ble, simulated},
+};
+
+/// Plugin folders of the distribution and of the machine's administrator; later ones win.
+const PLUGIN_FOLDERS: [&str; 2] = ["/usr/lib/buttplugd/plugins", "/usr/local/lib/buttplugd/plugins"];
+/// Definition files of the machine's administrator.
+const ADMINISTRATOR_FOLDERS: [&str; 2] = ["/etc/buttplugd", "/etc/buttplugd/devices.d"];
+/// Definition files of the user, below the configuration folder.
+const USER_FOLDER: &str = "devices.d";
+/// The time that the tasks of devices have to close their paths, after everything was stopped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why there can be no devices.
+#[derive(Debug, thiserror::Error)]
+pub enum DevicesError {
+    /// The indexes of known devices cannot be read.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The plugin that is linked in is not in order.
+    #[error("the built-in plugin cannot be used: {0}")]
+    Plugin(#[from] LoadError),
+}
+
+/// Everything that has to do with devices.
+pub struct Devices {
+    directories: Directories,
+    catalogue: watch::Sender<Arc<Catalogue>>,
+    closing: watch::Sender<Option<Reason>>,
+    arrivals: JoinHandle<()>,
+    buses: JoinSet<()>,
+}
+
+impl Devices {
+    /// Reads the definitions and starts the buses that the configuration names. `left_running` are the devices that were running
+    /// when the service was last there.
+    ///
+    /// # Errors
+    /// When devices could not be told apart, or none could be driven. A broken definition file is no error: it is logged.
+    pub fn start(
+        hub: &Hub,
+        config: &Config,
+        directories: &Directories,
+        left_running: BTreeSet<DeviceIndex>,
+    ) -> Result<Self, DevicesError> {
+        let (catalogue, problems) = Catalogue::build(&sources(config, directories), None, &Templates::Read);
+        log(&problems);
+        let (catalogue, newest) = watch::channel(Arc::new(catalogue));
+        let (closing, closed) = watch::channel(None);
+        let parts = arrivals::Parts {
+            hub: hub.clone(),
+            catalogue: newest,
+            plugins: PluginHost::new(&[*plugin_template::entry()])?,
+            left_running,
+            reconnect: if config.devices.reconnect {
+                arrivals::Reconnect::Look
+            } else {
+                arrivals::Reconnect::Wait
+            },
+            closing: closed,
+        };
+        let (arrivals, discovery) = Arrivals::new(parts, &directories.state)?;
+        let mut buses = JoinSet::new();
+        start_buses(&mut buses, config, &discovery);
+        let arrivals = tokio::spawn(arrivals.run());
+        Ok(Self { directories: directories.clone(), catalogue, closing, arrivals, buses })
+    }
+
+    /// The definitions in force.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.borrow().clone()
+    }
+
+    /// Reads the definitions again. What is wrong with a file leaves it as it last was.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, after everything else has been put in force.
+    pub fn reload(&self, config: &Config) -> Result<(), Fault> {
+        let previous = self.catalogue();
+        let sources = sources(config, &self.directories);
+        let (catalogue, problems) = Catalogue::build(&sources, Some(&previous), &Templates::Read);
+        self.catalogue.send_replace(Arc::new(catalogue));
+        log(&problems);
+        match problems.first() {
+            None => Ok(()),
+            Some(problem) => Err(Fault::new(Reason::NotAllowed, problem.to_string())),
+        }
+    }
+
+    /// Lets all devices go, after they were stopped.
+    pub async fn end(mut self) {
+        self.closing.send_replace(Some(Reason::ShuttingDown));
+        if timeout(CLOSE_LIMIT, &mut self.arrivals).await.is_err() {
+            tracing::warn!(limit = ?CLOSE_LIMIT, "some devices did not let go in time");
+            self.arrivals.abort();
+        }
+        self.buses.shutdown().await;
+    }
+}
+
+fn start_buses(buses: &mut JoinSet<()>, config: &Config, discovery: &Discovery) {
+    if config.transports.bluetooth {
+        let reconnect =
+            if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
+        let settings = ble::Settings { reconnect, left_running: Vec::new() };
+        buses.spawn(ble::run(discovery.clone(), settings));
+    }
+    if config.simulated.enabled {
+        let models = config.simulated.models.clone();
+        let models = models.unwrap_or_else(|| simulated::MODELS.map(str::to_owned).to_vec());
+        buses.spawn(simulated::run(discovery.clone(), models, simulated::Appear::OnScan));
+    }
+}
+
+/// All definition files, in the order of their weight.
+fn sources(config: &Config, directories: &Directories) -> Vec<Source> {
+    let mut sources = folders(config, directories).read();
+    if config.simulated.enabled {
+        let text = Ok(simulated::DEFINITIONS.to_owned());
+        sources.insert(0, Source { layer: Layer::Plugins, file: "simulated devices".to_owned(), text });
+    }
+    sources
+}
+
+/// Where definition files are looked for.
+#[must_use]
+pub fn folders(config: &Config, directories: &Directories) -> Folders {
+    let user_plugins = directories.data.join("plugins");
+    Folders {
+        plugins: PLUGIN_FOLDERS
+            .iter()
+            .map(Into::into)
+            .chain([user_plugins])
+            .chain(config.plugins.path.iter().cloned())
+            .collect(),
+        administrator: ADMINISTRATOR_FOLDERS.map(Into::into).to_vec(),
+        user: vec![directories.config.clone(), directories.config.join(USER_FOLDER)],
+    }
+}
+
+fn log(problems: &[engine::definition::problem::Problem]) {
+    for problem in problems {
+        tracing::error!("{problem}");
+    }
+}
