@@ -146,7 +146,7 @@ impl<D> Attempts<D> {
         self.tasks.insert(task, id);
     }
 
-    /// The device task behind a task of the runtime that failed.
+    /// The device task behind a task of the runtime that has ended. It is forgotten.
     pub(super) fn task(&mut self, task: task::Id) -> Option<TaskId> {
         self.tasks.remove(&task)
     }

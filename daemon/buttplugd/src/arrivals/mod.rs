@@ -158,7 +158,10 @@ impl Arrivals {
                 Some(said) = self.from_buses.recv() => self.hear(said).await,
                 Some(question) = self.questions.recv() => self.answer(question).await,
                 Some(ended) = self.tasks.join_next_with_id() => match ended {
-                    Ok((_, ended)) => self.ended(ended),
+                    Ok((task, ended)) => {
+                        self.attempts.task(task);
+                        self.ended(ended);
+                    }
                     Err(error) => self.failed(&error),
                 },
                 changed = self.hub_wish.changed() => match changed {
