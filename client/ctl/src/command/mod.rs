@@ -4,6 +4,7 @@ pub(crate) mod definitions;
 mod drive;
 mod keys;
 mod picture;
+mod stop;
 mod watch;
 
 use std::process::ExitCode;
@@ -37,6 +38,10 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
     if matches!(cli.command, Command::Output { .. }) {
         connect = connect.ping_time(DEAD_AFTER);
     }
+    if matches!(cli.command, Command::Stop { device: None, .. }) {
+        stop::everything(connect, printer).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let client = connect.connect().await?;
     match cli.command {
         Command::Status => {
@@ -61,7 +66,9 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
             let outputs = pick::outputs(&device, feature, kind)?;
             drive::run(&client, &device, &outputs, drive::Order { value, time, within }, printer).await?;
         }
-        Command::Stop { device, feature } => stop(&client, device.as_deref(), feature, printer).await?,
+        Command::Stop { device: Some(device), feature } => {
+            stop::one(&client, &device, feature, printer).await?;
+        }
         Command::Read { device, kind, feature, follow } => {
             let device = pick::device(&client, &device)?;
             let input = pick::input(&device, feature, kind.into())?;
@@ -91,8 +98,8 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
                 }
             })?;
         }
-        // Both are done without the service, before this.
-        Command::Definitions { .. } | Command::Completions { .. } => {}
+        // These are done before this, since they need no session.
+        Command::Stop { device: None, .. } | Command::Definitions { .. } | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -139,29 +146,6 @@ async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<
     }
     client.stop_scanning().await?;
     Ok(())
-}
-
-async fn stop(
-    client: &Client,
-    device: Option<&str>,
-    feature: Option<u32>,
-    printer: &mut Printer,
-) -> Result<(), Failure> {
-    let Some(device) = device else {
-        client.stop_all().await?;
-        return printer.print(&json!({"Stopped": "all"}), || "everything is stopped\n".into());
-    };
-    let device = pick::device(client, device)?;
-    match feature {
-        None => device.stop().await?,
-        Some(feature) => {
-            for output in pick::outputs(&device, Some(feature), None)?.iter().take(1) {
-                output.stop().await?;
-            }
-        }
-    }
-    let stopped = json!({"Stopped": {"DeviceIndex": device.index(), "FeatureIndex": feature}});
-    printer.print(&stopped, || format!("{} is stopped\n", device.name()))
 }
 
 fn print_reading(value: i64, kind: InputType, printer: &mut Printer) -> Result<(), Failure> {
