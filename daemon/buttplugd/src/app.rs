@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use engine::{
     fault::{Fault, Reason},
-    monitor::{ServiceFacts, Status, TransportState},
+    monitor::{Status, TransportState},
     vocabulary::DeviceIndex,
 };
 use tokio::{
@@ -19,12 +19,12 @@ use tokio::{
 
 use crate::{
     config::{Config, Directories, source::Source},
+    devices::{Devices, DevicesError},
     front::{
         Shared, dbus,
         half_open::HalfOpen,
         listen::{Inherited, ListenError, Listeners},
     },
-    devices::{Devices, DevicesError},
     hub::{self, Hub, ReloadRequest, Shutdown},
     journal::RunningJournal,
     notify,
@@ -125,9 +125,7 @@ impl App {
         let (journal, left_running) = RunningJournal::open(&directories.state);
         let parts = hub_parts(&config, journal, left_running.clone(), ask_reload);
         let (hub, hub_task) = Hub::start(parts);
-        hub.facts(ServiceFacts { version: env!("CARGO_PKG_VERSION").to_owned(), ..ServiceFacts::default() })
-            .await;
-        let devices = Devices::start(&hub, &config, &directories, left_running)?;
+        let devices = Devices::start(&hub, &config, &directories, left_running).await?;
 
         let half_open = HalfOpen::new(config.limits.half_open);
         let serve_bus = config.dbus.enabled;
@@ -143,7 +141,19 @@ impl App {
         let dbus = if bus.is_some() { ipc_schema::dbus::BUS_NAME } else { "off" };
         tracing::info!(socket = local, websocket = tcp, dbus, "ready");
         notify::ready(&summary(&hub.status().borrow()));
-        Ok(Self { source, config, hub, hub_task, devices, reloads, bus, listeners, alive, connections, signals })
+        Ok(Self {
+            source,
+            config,
+            hub,
+            hub_task,
+            devices,
+            reloads,
+            bus,
+            listeners,
+            alive,
+            connections,
+            signals,
+        })
     }
 
     async fn serve(mut self) -> Result<(), AppError> {
@@ -250,7 +260,7 @@ impl App {
         self.hub.set_policy(Arc::new(move |peer| access.check(peer))).await;
         let config = Arc::new(config);
         self.config.send_replace(Arc::clone(&config));
-        self.devices.reload(&config)
+        self.devices.reload(&config).await
     }
 }
 

@@ -21,6 +21,7 @@ use self::{
     access::AccessPolicy,
     value::{ListenAddress, LogLevel, OriginPattern, bounded},
 };
+use crate::transport::simulated::MODELS;
 
 /// The file with every key, its meaning and its default. A test keeps it equal to [`Config::default`].
 pub const ANNOTATED: &str = include_str!("../buttplugd.toml");
@@ -285,8 +286,15 @@ impl Config {
                 },
             }
         })?;
-        config.websocket.addresses()?;
+        config.check()?;
         Ok(config)
+    }
+
+    /// Looks at what no single value can tell.
+    fn check(&self) -> Result<(), ConfigError> {
+        self.websocket.addresses()?;
+        let unknown = self.simulated.models.iter().flatten().find(|model| !MODELS.contains(&model.as_str()));
+        unknown.map_or(Ok(()), |model| Err(ConfigError::UnknownModel(model.clone())))
     }
 }
 
@@ -316,6 +324,9 @@ pub enum ConfigError {
         "websocket.listen: {0} can be reached from other machines; set websocket.allow-remote = true if that is meant"
     )]
     NotLoopback(SocketAddr),
+    /// A simulated device that does not exist.
+    #[error("simulated.models: there is no `{0}`; there are: {models}", models = MODELS.join(", "))]
+    UnknownModel(String),
     /// There is no place to look for the file or to put the socket.
     #[error("{0} is not set, and {1} was not given")]
     NoDirectory(&'static str, &'static str),

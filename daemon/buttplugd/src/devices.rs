@@ -2,11 +2,16 @@
 //!
 //! What a device does once it is there is the business of its own task; how clients reach it that of the hub.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use engine::{
-    definition::{catalogue::Catalogue, catalogue::Source, parse::Layer},
+    definition::{
+        catalogue::{Catalogue, Source},
+        parse::Layer,
+        problem::Problem,
+    },
     fault::{Fault, Reason},
+    monitor::ServiceFacts,
     vocabulary::DeviceIndex,
 };
 use tokio::{
@@ -46,6 +51,7 @@ pub enum DevicesError {
 
 /// Everything that has to do with devices.
 pub struct Devices {
+    hub: Hub,
     directories: Directories,
     catalogue: watch::Sender<Arc<Catalogue>>,
     closing: watch::Sender<Option<Reason>>,
@@ -59,14 +65,15 @@ impl Devices {
     ///
     /// # Errors
     /// When devices could not be told apart, or none could be driven. A broken definition file is no error: it is logged.
-    pub fn start(
+    pub async fn start(
         hub: &Hub,
         config: &Config,
         directories: &Directories,
         left_running: BTreeSet<DeviceIndex>,
     ) -> Result<Self, DevicesError> {
-        let (catalogue, problems) = Catalogue::build(&sources(config, directories), None, &Templates::Read);
+        let (catalogue, problems) = definitions(config, directories, None);
         log(&problems);
+        let facts = facts(&catalogue, &problems);
         let (catalogue, newest) = watch::channel(Arc::new(catalogue));
         let (closing, closed) = watch::channel(None);
         let parts = arrivals::Parts {
@@ -83,9 +90,10 @@ impl Devices {
         };
         let (arrivals, discovery) = Arrivals::new(parts, &directories.state)?;
         let mut buses = JoinSet::new();
-        start_buses(&mut buses, config, &discovery);
+        start_buses(&mut buses, config, &discovery, arrivals.left_running());
+        hub.facts(facts).await;
         let arrivals = tokio::spawn(arrivals.run());
-        Ok(Self { directories: directories.clone(), catalogue, closing, arrivals, buses })
+        Ok(Self { hub: hub.clone(), directories: directories.clone(), catalogue, closing, arrivals, buses })
     }
 
     /// The definitions in force.
@@ -98,10 +106,10 @@ impl Devices {
     ///
     /// # Errors
     /// The first thing that is wrong, after everything else has been put in force.
-    pub fn reload(&self, config: &Config) -> Result<(), Fault> {
+    pub async fn reload(&self, config: &Config) -> Result<(), Fault> {
         let previous = self.catalogue();
-        let sources = sources(config, &self.directories);
-        let (catalogue, problems) = Catalogue::build(&sources, Some(&previous), &Templates::Read);
+        let (catalogue, problems) = definitions(config, &self.directories, Some(&previous));
+        self.hub.facts(facts(&catalogue, &problems)).await;
         self.catalogue.send_replace(Arc::new(catalogue));
         log(&problems);
         match problems.first() {
@@ -121,17 +129,35 @@ impl Devices {
     }
 }
 
-fn start_buses(buses: &mut JoinSet<()>, config: &Config, discovery: &Discovery) {
+fn start_buses(buses: &mut JoinSet<()>, config: &Config, discovery: &Discovery, left_running: Vec<String>) {
     if config.transports.bluetooth {
-        let reconnect =
-            if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
-        let settings = ble::Settings { reconnect, left_running: Vec::new() };
+        let reconnect = if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
+        let settings = ble::Settings { reconnect, left_running };
         buses.spawn(ble::run(discovery.clone(), settings));
     }
     if config.simulated.enabled {
         let models = config.simulated.models.clone();
         let models = models.unwrap_or_else(|| simulated::MODELS.map(str::to_owned).to_vec());
         buses.spawn(simulated::run(discovery.clone(), models, simulated::Appear::OnScan));
+    }
+}
+
+/// All definitions, and what is wrong with their files. `previous` is what holds until now.
+#[must_use]
+pub fn definitions(
+    config: &Config,
+    directories: &Directories,
+    previous: Option<&Catalogue>,
+) -> (Catalogue, Vec<Problem>) {
+    Catalogue::build(&sources(config, directories), previous, &Templates::Read)
+}
+
+/// What the service says of its definitions.
+fn facts(catalogue: &Catalogue, problems: &[Problem]) -> ServiceFacts {
+    ServiceFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        definitions: u32::try_from(catalogue.list().len()).unwrap_or(u32::MAX),
+        warnings: problems.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -148,11 +174,17 @@ fn sources(config: &Config, directories: &Directories) -> Vec<Source> {
 /// Where definition files are looked for.
 #[must_use]
 pub fn folders(config: &Config, directories: &Directories) -> Folders {
+    // A build that is laid out under another root, as a package is before it is installed, finds its own plugins.
+    let own = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.parent()?.join("lib/buttplugd/plugins")))
+        .filter(|own| own.is_dir() && !PLUGIN_FOLDERS.iter().any(|known| own == Path::new(known)));
     let user_plugins = directories.data.join("plugins");
     Folders {
         plugins: PLUGIN_FOLDERS
             .iter()
             .map(Into::into)
+            .chain(own)
             .chain([user_plugins])
             .chain(config.plugins.path.iter().cloned())
             .collect(),
@@ -161,7 +193,7 @@ pub fn folders(config: &Config, directories: &Directories) -> Folders {
     }
 }
 
-fn log(problems: &[engine::definition::problem::Problem]) {
+fn log(problems: &[Problem]) {
     for problem in problems {
         tracing::error!("{problem}");
     }

@@ -1,6 +1,6 @@
 //! The command `buttplugd`: command line, configuration and log, then the service itself (`buttplugd::app`).
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use buttplugd::{
     app::{self, Setup},
@@ -9,8 +9,10 @@ use buttplugd::{
         source::{Overrides, Source},
         value::{ListenAddress, LogLevel},
     },
+    devices,
     front::listen::Inherited,
     log,
+    questions::{self, Verdict},
 };
 use clap::Parser;
 
@@ -57,6 +59,18 @@ struct Args {
     #[arg(long)]
     check_config: bool,
 
+    /// Say what is wrong with a definition file, and end
+    #[arg(long, value_name = "FILE")]
+    definitions_check: Option<PathBuf>,
+
+    /// List every device model that is known, and end
+    #[arg(long)]
+    definitions_list: bool,
+
+    /// Say what a device that shows this name would be taken for, and why, and end
+    #[arg(long, value_name = "NAME")]
+    definitions_explain: Option<String>,
+
     /// Print a configuration with every key, its meaning and its default, and end
     #[arg(long)]
     example_config: bool,
@@ -64,7 +78,8 @@ struct Args {
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Verdict::Right) => ExitCode::SUCCESS,
+        Ok(Verdict::Wrong) => ExitCode::FAILURE,
         Err(error) => {
             // Not through the log: a filter must not hide why the service did not start.
             eprintln!("buttplugd: {error:#}");
@@ -74,10 +89,10 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "what is asked for by an option goes to stdout")]
-fn run(args: Args) -> anyhow::Result<()> {
+fn run(args: Args) -> anyhow::Result<Verdict> {
     if args.example_config {
         print!("{}", buttplugd::config::ANNOTATED);
-        return Ok(());
+        return Ok(Verdict::Right);
     }
     let directories = Directories::from_environment()?;
     let overrides = Overrides {
@@ -92,11 +107,28 @@ fn run(args: Args) -> anyhow::Result<()> {
     let config = source.load()?;
     if args.check_config {
         println!("ok");
-        return Ok(());
+        return Ok(Verdict::Right);
+    }
+    if args.definitions_list || args.definitions_check.is_some() || args.definitions_explain.is_some() {
+        let (catalogue, problems) = devices::definitions(&config, &directories, None);
+        for problem in &problems {
+            eprintln!("{problem}");
+        }
+        let mut out = io::stdout().lock();
+        if args.definitions_list {
+            questions::list(&catalogue, &mut out)?;
+        }
+        if let Some(name) = &args.definitions_explain {
+            questions::explain(&catalogue, name, &mut out)?;
+        }
+        return match &args.definitions_check {
+            Some(file) => Ok(questions::check(&catalogue, file, &mut out)?),
+            None => Ok(Verdict::Right),
+        };
     }
     log::start(args.log, config.log)?;
     log::hook_panics();
     let inherited = Inherited::take()?;
     app::run(Setup { source, config, directories, inherited })?;
-    Ok(())
+    Ok(Verdict::Right)
 }

@@ -75,6 +75,11 @@ impl Indexes {
         Ok(Self { path, book })
     }
 
+    /// The addresses of the devices that have these indexes, whatever their bus.
+    pub(super) fn addresses(&self, of: &BTreeSet<DeviceIndex>) -> Vec<String> {
+        self.book.addresses(of).map(str::to_owned).collect()
+    }
+
     /// The index of a device, which it gets now if it has none.
     pub(super) fn index(
         &mut self,

@@ -148,6 +148,12 @@ impl Arrivals {
         Ok((arrivals, Discovery { wish: wishes, tell }))
     }
 
+    /// The addresses of the devices that may have been left running, for buses that can look for one device.
+    #[must_use]
+    pub fn left_running(&self) -> Vec<String> {
+        self.indexes.addresses(&self.left)
+    }
+
     /// Runs until all devices are to be let go, and waits for their tasks, each of which has its limits.
     pub async fn run(mut self) {
         self.update_wish();

@@ -54,7 +54,7 @@ impl Source {
             File::Usual(path) => Config::load_if_present(path)?,
         };
         self.overrides.apply(&mut config);
-        config.websocket.addresses()?;
+        config.check()?;
         Ok(config)
     }
 

@@ -143,6 +143,11 @@ impl IndexBook {
         self.devices.get(key).copied()
     }
 
+    /// The addresses of the devices that have these indexes.
+    pub fn addresses<'a>(&'a self, of: &'a BTreeSet<DeviceIndex>) -> impl Iterator<Item = &'a str> {
+        self.devices.iter().filter(|(_, index)| of.contains(index)).map(|(key, _)| key.address.as_str())
+    }
+
     /// The index of a device, which it gets now if it has none. `wish` is what the user wants it to be; `reserved` are the
     /// indexes that the user keeps for certain devices.
     pub fn assign(&mut self, key: &DeviceKey, wish: Option<u32>, reserved: &BTreeSet<u32>) -> Assigned {
