@@ -57,8 +57,10 @@ pub async fn program(library: Library, script: &str, more: &[&str]) -> anyhow::R
             if !folder.join("node_modules/buttplug").exists() {
                 fs::write(folder.join("package.json"), "{\"private\":true}")?;
                 let buttplug = format!("buttplug@{version}");
-                run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", &buttplug, "ws@8"]).current_dir(&folder))
-                    .await?;
+                run(Command::new("npm")
+                    .args(["install", "--silent", "--no-audit", "--no-fund", &buttplug, "ws@8"])
+                    .current_dir(&folder))
+                .await?;
             }
             more.push(folder.into());
             Ok(Program { command: "node".into(), args: vec![sources.join(script).into()], more })
@@ -96,7 +98,8 @@ fn installed(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 async fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output().await.with_context(|| format!("starting {command:?}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().await.with_context(|| format!("starting {command:?}"))?;
     ensure!(
         output.status.success(),
         "{command:?} failed:\n{}{}",
@@ -128,7 +131,11 @@ impl Program {
 }
 
 fn script_name(args: &[OsString]) -> String {
-    args.first().and_then(|path| Path::new(path).file_name()).unwrap_or_default().to_string_lossy().into_owned()
+    args.first()
+        .and_then(|path| Path::new(path).file_name())
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A program that is playing its scene.

@@ -87,7 +87,8 @@ impl Stage {
         scene.step("returned").await?;
         self.nora.operation_that(|operation| text_of(operation).is_some_and(|text| is_running(&text))).await;
         scene.step("stopped").await?;
-        let stopped = self.nora.operation_that(|operation| text_of(operation).as_deref() == Some("Vibrate:0;")).await;
+        let stopped =
+            self.nora.operation_that(|operation| text_of(operation).as_deref() == Some("Vibrate:0;")).await;
         anyhow::ensure!(stopped.outcome == system_tests::bluez::Outcome::Done, "{stopped:?}");
         scene.step("done").await?;
         scene.end().await?;

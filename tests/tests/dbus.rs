@@ -259,3 +259,37 @@ async fn the_committed_introspection_is_what_the_running_service_says() {
     let end = SERVER_XML.rfind("</interface>").unwrap();
     assert!(served.contains(&SERVER_XML[start..end]), "{served}");
 }
+
+#[tokio::test]
+async fn a_device_is_an_object_that_its_callers_drive() {
+    let stage = Stage::new("[simulated]\nenabled = true\nmodels = [\"Simulated Motor\"]\n").await;
+    let caller = stage.caller().await;
+    let mut added = caller.signals("DeviceAdded").await;
+    caller.open("driver", &HashMap::new()).await.unwrap();
+    caller.call::<_, ()>("StartScanning", &()).await.unwrap();
+    let signal = timeout(PATIENCE, added.next()).await.unwrap().unwrap().unwrap();
+    let (index, device): (u32, Dict) = signal.body().deserialize().unwrap();
+    assert_eq!(<&str>::try_from(&device["Name"]), Ok("Simulated Motor"));
+
+    let path = ipc_schema::dbus::device_path(index);
+    let output = async |feature: u32, kind: &str, value: i32| {
+        let body = (feature, kind, value, HashMap::<&str, zbus::Variant<'_>>::new());
+        let interface = Some(ipc_schema::dbus::DEVICE_INTERFACE);
+        let call = caller.0.call_method(Some(BUS_NAME), path.as_str(), interface, "Output", &body);
+        match timeout(PATIENCE, call).await.unwrap() {
+            Ok(_) => "done".to_owned(),
+            Err(zbus::Error::MethodError(name, _, _)) => name.to_string(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let error = |name: &str| format!("org.buttplugd.Buttplug1.Error.Device.{name}");
+    assert_eq!(output(0, "Vibrate", 50).await, "done");
+    assert_eq!(output(0, "Vibrate", 101).await, error("ValueOutOfRange"));
+    assert_eq!(output(9, "Vibrate", 1).await, error("FeatureUnknown"));
+    assert_eq!(output(0, "Rotate", 1).await, error("OutputNotSupported"));
+    assert_eq!(output(0, "Explode", 1).await, error("OutputNotSupported"));
+    let clients: Vec<Dict> = caller.property("Clients").await;
+    assert_eq!(clients[0]["Drives"].value_signature().to_string(), "a(uus)");
+    caller.call::<_, ()>("Stop", &()).await.unwrap();
+    assert_eq!(caller.property::<u32>("DeviceCount").await, 1);
+}

@@ -107,7 +107,8 @@ async fn every_sin_is_answered_and_the_connection_lives() {
             }
             peer.send_batch(&frame).await.unwrap();
             let answer = peer.message_that(name, |message| message.get("Error").is_some()).await;
- let answer = answer.unwrap_or_else(|error| panic!("{name} {over_websocket}: {error:#}\n{}", service.log()));
+            let answer = answer
+                .unwrap_or_else(|error| panic!("{name} {over_websocket}: {error:#}\n{}", service.log()));
             let error = &answer["Error"];
             assert_eq!((&error["Id"], &error["ErrorCode"]), (&json!(id), &json!(class)), "{name}: {error}");
             if greeted {
