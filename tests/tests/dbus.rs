@@ -1,5 +1,7 @@
 //! The session bus of the real service, called by a client that is no part of the project: zbus, on a real `dbus-daemon`.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
+
 use std::collections::HashMap;
 
 use futures_util::StreamExt;

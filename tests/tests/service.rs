@@ -1,5 +1,7 @@
 //! The life of the real service: its start, its signals, its configuration, and what it says to its manager.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
+
 use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
     process::Stdio,

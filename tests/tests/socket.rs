@@ -1,5 +1,7 @@
 //! The local socket of the real service: every kind of bad input, with the answer that it gets, and the service alive after.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
+
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! The WebSocket front of the real service: existing applications, web pages, and peers that mean no good.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
+
 use serde_json::json;
 use system_tests::{
     bluez::PATIENCE,
