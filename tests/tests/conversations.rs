@@ -13,26 +13,30 @@ use system_tests::{
 };
 
 #[tokio::test]
-async fn every_conversation_comes_as_written() {
+async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conversations")];
     if let Some(more) = std::env::var_os("CONVERSATIONS") {
         folders.extend(std::env::split_paths(&more));
     }
     let only = std::env::var("CONVERSATION").ok();
-    let system = Bus::system().await.unwrap();
-    let bluez = FakeBluez::start(&system).await.unwrap();
-    let installed = plugins::installed().unwrap();
+    let system = Bus::system().await?;
+    let bluez = FakeBluez::start(&system).await?;
+    let installed = plugins::installed()?;
     let (mut played, mut wrong) = (0_u16, Vec::new());
-    for conversation in folders.iter().flat_map(|folder| file::read_folder(folder).unwrap()) {
+    let mut conversations = Vec::new();
+    for folder in &folders {
+        conversations.extend(file::read_folder(folder)?);
+    }
+    for conversation in conversations {
         if only.as_ref().is_some_and(|only| *only != conversation.case) {
             continue;
         }
-        let home = Home::new().unwrap();
+        let home = Home::new()?;
         if let Some(config) = &conversation.user_device_config {
-            plugins::import(&home, config).unwrap();
+            plugins::import(&home, config)?;
         }
         let launch = Launch::new(&home).system_bus(&system).plugin_path(installed.path()).arg("--no-dbus");
-        let mut service = launch.start().await.unwrap();
+        let mut service = launch.start().await?;
         for version in conversation.versions() {
             played += 1;
             let stage = Stage { service: &service, bluez: &bluez };
@@ -43,8 +47,9 @@ async fn every_conversation_comes_as_written() {
             }
             service.assert_alive();
         }
-        let status = service.terminate().await.unwrap();
+        let status = service.terminate().await?;
         assert!(status.success(), "{status}");
     }
     assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
 }

@@ -112,8 +112,8 @@ pub(super) struct Link {
 /// What an operation changed.
 enum Done {
     Nothing,
-    Subscribed(String),
-    Unsubscribed(String),
+    /// This endpoint notifies no more, or does not notify after all.
+    Silent(String),
     /// The device is gone, as the operation learned.
     Lost(String),
 }
@@ -144,8 +144,7 @@ impl Link {
                         running = None;
                         match done {
                             Done::Nothing => {}
-                            Done::Subscribed(endpoint) => drop(subscribed.insert(endpoint)),
-                            Done::Unsubscribed(endpoint) => drop(subscribed.remove(&endpoint)),
+                            Done::Silent(endpoint) => drop(subscribed.remove(&endpoint)),
                             Done::Lost(reason) => break Some(reason),
                         }
                     }
@@ -157,7 +156,13 @@ impl Link {
                             done.send(()).ok();
                             return;
                         }
-                        Some(request) => running = Some(Box::pin(link.perform(request))),
+                        Some(request) => {
+                            // A device may notify before the answer to the subscription is here.
+                            if let Request::Subscribe { endpoint, .. } = &request {
+                                subscribed.insert(endpoint.clone());
+                            }
+                            running = Some(Box::pin(link.perform(request)));
+                        }
                     },
                     notification = notifications.next() => match notification {
                         Some(notification) => link.notified(notification, &subscribed, &mut dropped),
@@ -221,14 +226,19 @@ impl Link {
                     let place = self.endpoints.characteristic(&endpoint)?;
                     within(TRANSFER_LIMIT, &self.address, self.peripheral.subscribe(place)).await
                 };
-                answer(reply, subscribed.await, || Done::Subscribed(endpoint))
+                let subscribed = subscribed.await;
+                let refused = subscribed.is_err();
+                match answer(reply, subscribed, || Done::Nothing) {
+                    Done::Nothing if refused => Done::Silent(endpoint),
+                    done @ (Done::Nothing | Done::Silent(_) | Done::Lost(_)) => done,
+                }
             }
             Request::Unsubscribe { endpoint, reply } => {
                 let unsubscribed = async {
                     let place = self.endpoints.characteristic(&endpoint)?;
                     within(TRANSFER_LIMIT, &self.address, self.peripheral.unsubscribe(place)).await
                 };
-                answer(reply, unsubscribed.await, || Done::Unsubscribed(endpoint))
+                answer(reply, unsubscribed.await, || Done::Silent(endpoint))
             }
             // Taken by the loop.
             Request::Close { .. } => Done::Nothing,
