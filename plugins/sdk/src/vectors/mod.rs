@@ -5,6 +5,7 @@
 //! the service's own reader is the judge of definitions.
 
 mod definition;
+mod noise;
 mod run;
 mod step;
 
@@ -53,13 +54,17 @@ pub enum FolderError {
     },
 }
 
-/// [`check`] for the tests of a maker's crate: `assert_all(env!("CARGO_MANIFEST_DIR"), &buttplug_acme::direct)`.
+/// [`check`] for the tests of a maker's crate: `assert_all(env!("CARGO_MANIFEST_DIR"), &buttplug_acme::direct)`. Then the vectors are
+/// played with noise in them, which a protocol must survive.
 ///
 /// # Panics
 /// With all that is wrong, or if there is no vector.
 pub fn assert_all(folder: &str, make: Make<'_>) {
-    match check(Path::new(folder), make) {
-        Ok(ran) => assert!(ran > 0, "no vectors"),
+    let folder = Path::new(folder);
+    let played = check(folder, make)
+        .and_then(|_| each(folder, &mut |vector, definition| noise::survive(vector, definition, make)));
+    match played {
+        Ok((_, ran)) => assert!(ran > 0, "no vectors"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -70,35 +75,47 @@ pub fn assert_all(folder: &str, make: Make<'_>) {
 /// # Errors
 /// The first file that cannot be read, the first protocol without a vector, or else all vectors that failed.
 pub fn check(folder: &Path, make: Make<'_>) -> Result<usize, FolderError> {
+    let mut covered = Vec::new();
+    let (definition, ran) = each(folder, &mut |vector, definition| {
+        covered.push(vector.protocol.clone());
+        run(vector, definition, make)
+    })?;
+    match definition.protocols().find(|protocol| !covered.iter().any(|one| one == protocol)) {
+        Some(protocol) => {
+            Err(FolderError::Uncovered { protocol: protocol.to_owned(), folder: folder.join("vectors") })
+        }
+        None => Ok(ran),
+    }
+}
+
+/// Plays all vectors of a folder in some way; gives the definition beside them, and how many were played.
+fn each(
+    folder: &Path,
+    play: &mut dyn FnMut(&Vector, &Definition) -> Result<(), Mismatch>,
+) -> Result<(Definition, usize), FolderError> {
     let path = folder.join("plugin.toml");
     let definition =
         Definition::parse(&read(&path)?).map_err(|source| FolderError::Definition { path, source })?;
-    let vectors = folder.join("vectors");
-    let mut covered = Vec::new();
     let mut failed = Vec::new();
-    let files = toml_files(&vectors)?;
     let mut left_out = 0;
+    let files = toml_files(&folder.join("vectors"))?;
     for file in &files {
-        let outcome = Vector::parse(&read(file)?).map_err(|error| error.to_string()).and_then(|vector| {
-            covered.push(vector.protocol.clone());
-            match run(&vector, &definition, make) {
-                Err(Mismatch::NoProtocol(protocol)) if protocol == crate::TEMPLATE_PROTOCOL => {
-                    left_out += 1;
-                    Ok(())
-                }
-                done => done.map_err(|mismatch| mismatch.to_string()),
+        let vector = Vector::parse(&read(file)?).map_err(|error| error.to_string());
+        let outcome = vector.and_then(|vector| match play(&vector, &definition) {
+            Err(Mismatch::NoProtocol(protocol)) if protocol == crate::TEMPLATE_PROTOCOL => {
+                left_out += 1;
+                Ok(())
             }
+            done => done.map_err(|mismatch| mismatch.to_string()),
         });
         if let Err(text) = outcome {
             failed.push(format!("{}: {text}", file.display()));
         }
     }
-    if !failed.is_empty() {
-        return Err(FolderError::Failed { ran: files.len(), failed });
-    }
-    match definition.protocols().find(|protocol| !covered.iter().any(|one| one == protocol)) {
-        Some(protocol) => Err(FolderError::Uncovered { protocol: protocol.to_owned(), folder: vectors }),
-        None => Ok(files.len() - left_out),
+    if failed.is_empty() {
+        Ok((definition, files.len() - left_out))
+    } else {
+        Err(FolderError::Failed { ran: files.len(), failed })
     }
 }
 

@@ -46,6 +46,14 @@ pub enum Mismatch {
         /// What came.
         got: String,
     },
+    /// The protocol did what it may not do, when the vector was played with noise.
+    #[error("with noise {round}: {fault}")]
+    Noise {
+        /// Which noise.
+        round: u64,
+        /// What it did.
+        fault: String,
+    },
     /// An operation came that was not expected.
     #[error("before step {step}: not expected: {got}")]
     LeftOver {
@@ -79,7 +87,7 @@ pub fn run(vector: &Vector, definition: &Definition, make: Make<'_>) -> Result<(
     run.nothing_left(end)
 }
 
-struct Run<'a> {
+pub(super) struct Run<'a> {
     definition: &'a Definition,
     make: Make<'a>,
     info: Info,
@@ -92,7 +100,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(vector: &Vector, definition: &'a Definition, make: Make<'a>) -> Result<Self, Mismatch> {
+    pub(super) fn begin(
+        vector: &Vector,
+        definition: &'a Definition,
+        make: Make<'a>,
+    ) -> Result<Self, Mismatch> {
         let no_protocol = || Mismatch::NoProtocol(vector.protocol.clone());
         let protocol = definition.protocol(&vector.protocol).ok_or_else(no_protocol)?;
         let names = vector.endpoints.as_ref().unwrap_or(&protocol.endpoints);
@@ -130,7 +142,7 @@ impl<'a> Run<'a> {
     }
 
     /// Does what the service does without being asked: a model that is known is started.
-    fn settle(&mut self, step: usize) -> Result<(), Mismatch> {
+    pub(super) fn settle(&mut self, step: usize) -> Result<(), Mismatch> {
         while let Some((protocol, model)) = self.bench.next_identified() {
             if !protocol.is_empty() {
                 let known = self.definition.protocol(&protocol);
@@ -155,7 +167,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn act(&mut self, step: usize, action: &Do) -> Result<(), Mismatch> {
+    pub(super) fn act(&mut self, step: usize, action: &Do) -> Result<(), Mismatch> {
         let done = match action {
             Do::Set(set) => {
                 let set: Vec<Output> = set.iter().map(|one| output(step, one)).collect::<Result<_, _>>()?;
@@ -191,6 +203,44 @@ impl<'a> Run<'a> {
             Some(failed) => Err(failed),
             None => Ok(()),
         }
+    }
+
+    /// Takes the next operation.
+    pub(super) fn take_next(&mut self) -> Option<Operation> {
+        self.bench.take_next()
+    }
+
+    /// Whether the protocol has ended the device.
+    pub(super) fn is_given_up(&self) -> bool {
+        match &self.failed {
+            Some(Mismatch::Failed { failure: Failure::Unsupported, .. }) | None => false,
+            Some(_) => true,
+        }
+    }
+
+    /// The endpoints that the device has.
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        self.info.endpoints.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Every output that a stop brings to rest, at its highest value.
+    pub(super) fn full_speed(&self) -> Vec<SetTable> {
+        let outputs = self.features.iter().flat_map(|one| {
+            let stopped = |kind: OutputKind| !kind.is_position() && !one.left.contains(&kind);
+            let outputs = one.feature.outputs.iter().filter(move |output| stopped(output.kind));
+            outputs.map(|output| SetTable {
+                feature: one.feature.index,
+                kind: output.kind.name().to_owned(),
+                value: output.max,
+                duration_ms: 0,
+            })
+        });
+        outputs.collect()
+    }
+
+    /// The features that [`Self::full_speed`] sets.
+    pub(super) fn running(&self) -> Vec<u32> {
+        self.full_speed().iter().map(|one| one.feature).collect()
     }
 
     /// The set of a stop: all outputs of the features, but for those that a stop leaves.

@@ -61,6 +61,23 @@ pub(super) enum Do {
     KeepAlive,
 }
 
+impl Do {
+    /// Whether a service does this only after the bring-up.
+    pub(super) fn needs_a_ready_device(&self) -> bool {
+        match self {
+            Self::Set(_)
+            | Self::Stop(_)
+            | Self::Read(_)
+            | Self::Subscribe(_)
+            | Self::Unsubscribe(_)
+            | Self::KeepAlive
+            // Before, it ends the device without the protocol being told.
+            | Self::WriteFails(_) => true,
+            Self::Notify(..) | Self::ReadResult(..) | Self::ReadFails(_) | Self::Wait(_) => false,
+        }
+    }
+}
+
 /// What the protocol shall ask for next.
 #[derive(Debug, Clone)]
 pub(super) enum Expect {
