@@ -119,26 +119,34 @@ pub(crate) fn list(devices: &[Device]) -> String {
 
 /// One device in one line: number, name, what it can do.
 pub(crate) fn summary(device: &v4::Device) -> String {
-    let mut kinds: Vec<String> = Vec::new();
-    for feature in device.device_features.values() {
-        let outputs = feature.output.iter().flatten().map(|(kind, _)| format!("{kind:?}"));
-        let inputs = feature.input.iter().flatten().map(|(kind, _)| format!("{kind:?}"));
-        kinds.extend(outputs.chain(inputs));
-    }
-    let mut grouped: Vec<(String, usize)> = Vec::new();
-    for kind in kinds {
-        match grouped.iter_mut().find(|(known, _)| *known == kind) {
+    let features = || device.device_features.values();
+    let outputs =
+        features().flat_map(|feature| feature.output.iter().flatten()).map(|(kind, _)| format!("{kind:?}"));
+    let inputs =
+        features().flat_map(|feature| feature.input.iter().flatten()).map(|(kind, _)| format!("{kind:?}"));
+    let kinds = match (grouped(outputs), grouped(inputs)) {
+        (outputs, inputs) if outputs.is_empty() && inputs.is_empty() => "nothing that can be driven".into(),
+        (outputs, inputs) if inputs.is_empty() => outputs,
+        (outputs, inputs) if outputs.is_empty() => format!("reads {inputs}"),
+        (outputs, inputs) => format!("{outputs}; reads {inputs}"),
+    };
+    let name = device.device_display_name.as_deref().unwrap_or(&device.device_name);
+    format!("{:>3}  {name}: {kinds}", device.device_index)
+}
+
+/// Words in the order in which they come, with how often.
+fn grouped(words: impl Iterator<Item = String>) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for word in words {
+        match counted.iter_mut().find(|(known, _)| *known == word) {
             Some((_, number)) => *number += 1,
-            None => grouped.push((kind, 1)),
+            None => counted.push((word, 1)),
         }
     }
-    let kinds: Vec<String> = grouped
+    let shown = counted
         .into_iter()
-        .map(|(kind, number)| if number == 1 { kind } else { format!("{number}x {kind}") })
-        .collect();
-    let name = device.device_display_name.as_deref().unwrap_or(&device.device_name);
-    let kinds = if kinds.is_empty() { "nothing that can be driven".into() } else { kinds.join(", ") };
-    format!("{:>3}  {name}: {kinds}", device.device_index)
+        .map(|(word, number)| if number == 1 { word } else { format!("{number}x {word}") });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// Everything about one device.
@@ -147,7 +155,10 @@ pub(crate) fn info(device: &v4::Device) -> String {
     let name = device.device_display_name.as_deref().unwrap_or(&device.device_name);
     line(&mut text, &format!("{} {name}", device.device_index));
     line(&mut text, &format!("  model    {}", device.device_name));
-    line(&mut text, &format!("  pace     one command every {} ms", device.device_message_timing_gap));
+    match device.device_message_timing_gap {
+        0 => line(&mut text, "  pace     as fast as it goes"),
+        gap => line(&mut text, &format!("  pace     one command every {gap} ms")),
+    }
     for feature in device.device_features.values() {
         let description = match feature.feature_description.as_str() {
             "" => String::new(),
@@ -294,7 +305,7 @@ Warnings:
         let list: v4::DeviceList =
             sample(include_str!("../../../ipc-schema/samples/v4/DeviceList.json"), "DeviceList");
         let device = &list.devices[&1];
-        assert_eq!(summary(device), "  1  the blue one: Vibrate, Rotate, Battery, Button, Pressure");
+        assert_eq!(summary(device), "  1  the blue one: Vibrate, Rotate; reads Battery, Button, Pressure");
         let expected = "1 the blue one
   model    Sample Rotator
   pace     one command every 100 ms

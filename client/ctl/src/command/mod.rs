@@ -10,7 +10,9 @@ mod watch;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use buttplugd_client::{Client, Connect, Event, Extension, InputType, OutputType, TransportState};
+use buttplugd_client::{
+    Client, Connect, Event, Extension, Input, InputCommand, InputType, OutputType, TransportState,
+};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use futures_util::StreamExt;
@@ -76,7 +78,7 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
                 let readings = input.subscribe().await?;
                 follow_readings(readings, input.kind(), printer).await?;
             } else {
-                print_reading(input.read().await?, input.kind(), printer)?;
+                print_reading(once(&input).await?, input.kind(), printer)?;
             }
         }
         Command::Watch { time } => watch::run(&client, time, printer).await?,
@@ -146,6 +148,19 @@ async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<
     }
     client.stop_scanning().await?;
     Ok(())
+}
+
+/// The value of an input; of one that only sends by itself, the next that it sends.
+async fn once(input: &Input) -> Result<i64, Failure> {
+    if input.limits().command.contains(&InputCommand::Read) {
+        return Ok(input.read().await?);
+    }
+    let mut readings = input.subscribe().await?;
+    match timeout(ANSWER_WITHIN, readings.next()).await {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(Failure::Refused("the device has gone".into())),
+        Err(_) => Err(Failure::Refused(format!("the device has sent nothing for {ANSWER_WITHIN:?}"))),
+    }
 }
 
 fn print_reading(value: i64, kind: InputType, printer: &mut Printer) -> Result<(), Failure> {

@@ -30,6 +30,13 @@ impl Scene {
         }
     }
 
+    /// Whether a state says more than what is known.
+    pub(crate) fn is_news(&self, state: &OutputState) -> bool {
+        let values = |state: &OutputState| (state.wanted, state.confirmed);
+        let known = self.outputs.get(&(state.device_index, state.feature_index, state.output));
+        values(state) != known.map_or((None, None), values)
+    }
+
     /// Takes in a device that is new, or another than before.
     pub(crate) fn add(&mut self, device: &v4::Device) {
         self.devices.insert(device.device_index, device.clone());
@@ -99,8 +106,12 @@ impl Scene {
                     .and_then(|feature| feature.output.as_ref()?.get(&state.output))
                     .map_or("?".into(), |limits| limits.value[1].to_string());
                 let value = state.confirmed.map_or("?".into(), |value| value.to_string());
+                let pending = match state.wanted {
+                    Some(wanted) if state.wanted != state.confirmed => format!(" (wanted {wanted})"),
+                    _ => String::new(),
+                };
                 format!(
-                    "{} {name}: feature {} {:?} {value}/{greatest}",
+                    "{} {name}: feature {} {:?} {value}/{greatest}{pending}",
                     state.device_index, state.feature_index, state.output
                 )
             })
@@ -206,5 +217,21 @@ mod tests {
     fn pipes_get_plain_lines() {
         let lines = scene().lines(&[state(0, OutputType::Vibrate, 5)]);
         assert_eq!(lines, ["1 the blue one: feature 0 Vibrate 5/10"]);
+        let mut late = state(0, OutputType::Vibrate, 5);
+        late.wanted = Some(7);
+        assert_eq!(scene().lines(&[late]), ["1 the blue one: feature 0 Vibrate 5/10 (wanted 7)"]);
+    }
+
+    #[test]
+    fn only_other_values_are_news() {
+        let mut scene = scene();
+        let mut nothing = state(0, OutputType::Vibrate, 5);
+        (nothing.wanted, nothing.confirmed) = (None, None);
+        assert!(!scene.is_news(&nothing));
+        let five = state(0, OutputType::Vibrate, 5);
+        assert!(scene.is_news(&five));
+        scene.update([five.clone()]);
+        assert!(!scene.is_news(&five));
+        assert!(scene.is_news(&nothing));
     }
 }

@@ -125,7 +125,8 @@ fn take(event: Option<&Event>, scene: &mut Scene, way: Way, printer: &mut Printe
         Some(Event::Closed(closed)) => return Err(Failure::Client(closed.clone().into())),
         Some(Event::OutputsChanged(states)) => {
             if way == Way::Lines {
-                print_lines(scene, states, printer)?;
+                let news: Vec<_> = states.iter().filter(|state| scene.is_news(state)).cloned().collect();
+                print_lines(scene, &news, printer)?;
             }
             scene.update(states.iter().cloned());
         }
