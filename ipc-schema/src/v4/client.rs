@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::device::{InputCommand, InputType, OutputType};
+use super::{
+    device::{InputCommand, InputType, OutputType},
+    single,
+};
 
 /// Body of `RequestServerInfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,6 +112,7 @@ impl OutputCommand {
 #[serde(rename_all = "PascalCase")]
 pub struct OutputValue {
     /// Within the range that the feature states; never scaled, never clamped.
+    #[serde(deserialize_with = "single::value")]
     pub value: i32,
 }
 
@@ -117,6 +121,7 @@ pub struct OutputValue {
 #[serde(rename_all = "PascalCase")]
 pub struct TimedValue {
     /// Within the range that the feature states; never scaled, never clamped.
+    #[serde(deserialize_with = "single::value")]
     pub value: i32,
     /// Time for the movement in milliseconds.
     pub duration: u32,

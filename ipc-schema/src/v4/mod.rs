@@ -7,6 +7,7 @@ mod client;
 mod device;
 mod monitor;
 mod server;
+mod single;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
