@@ -7,6 +7,7 @@ mod picture;
 mod stop;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -126,13 +127,19 @@ async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<
     let mut events = client.events();
     client.start_scanning().await?;
     printer.remark(&format!("looking for devices for {time:?}, Ctrl-C ends it"));
+    // A device may come between the list and the events, and must not be shown twice.
+    let mut shown = BTreeSet::new();
     for device in client.devices() {
+        shown.insert(device.index());
         printer.print(device.description(), || text::summary(device.description()) + "\n")?;
     }
     let looking = async {
         while let Some(event) = events.next().await {
             match event {
-                Event::DeviceAdded(device) => {
+                Event::DeviceRemoved(device) => {
+                    shown.remove(&device.index());
+                }
+                Event::DeviceAdded(device) if shown.insert(device.index()) => {
                     printer.print(device.description(), || text::summary(device.description()) + "\n")?;
                 }
                 Event::ScanningFinished => return Ok(()),
