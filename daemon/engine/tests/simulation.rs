@@ -324,7 +324,9 @@ impl World {
         client.session.handle(self.now, input, &mut effects);
         for effect in effects {
             match effect {
-                session::Effect::Send(_) => panic!("a typed session sends bytes"),
+                session::Effect::Send(_) | session::Effect::StopEverything { .. } => {
+                    panic!("a typed session sends bytes")
+                }
                 session::Effect::Opened(introduction) => {
                     self.route(router::Input::SessionOpened { session: id, introduction });
                 }

@@ -19,7 +19,7 @@ use ipc_schema::codec::Encoding;
 use tokio::time::{Sleep, sleep_until};
 
 use super::{Shared, half_open::Seat};
-use crate::hub::{Link, ToSession};
+use crate::hub::{Hub, Link, ToSession};
 
 /// Bytes that may wait for a client to read them before nothing more is done for it. What then piles up is bounded by the
 /// queue of events; the hub closes the session when that is full.
@@ -87,6 +87,7 @@ pub(super) async fn serve<W: Wire>(wire: W, shared: &Shared, peer: Peer, seat: S
             Conversation {
                 wire,
                 session,
+                hub: shared.hub.clone(),
                 link,
                 seat: Some(seat),
                 effects: Vec::new(),
@@ -131,6 +132,7 @@ fn now() -> Instant {
 struct Conversation<W> {
     wire: W,
     session: Session,
+    hub: Hub,
     link: Link,
     /// The place among the unfinished handshakes, until the handshake is done.
     seat: Option<Seat>,
@@ -283,12 +285,18 @@ impl<W: Wire> Conversation<W> {
                     self.link.opened(introduction).await;
                 }
                 Effect::Dispatch(commands) => self.link.dispatch(commands).await,
+                Effect::StopEverything { id } => {
+                    // Waits for the writes, which have a limit. Only this connection waits.
+                    let outcome = self.hub.stop_everything().await;
+                    self.session.handle(now(), Input::Stopped { id, outcome }, &mut self.effects);
+                }
                 Effect::Tell(told) => tracing::error!(?told, "a session of bytes spoke in words"),
                 // Cut off by the callers, since nothing may follow it.
                 Effect::Closed(_) => {}
             }
         }
-        // Keeps the room that it has.
+        // Keeps the room that it has, and what the effects led to.
+        effects.append(&mut self.effects);
         self.effects = effects;
     }
 }

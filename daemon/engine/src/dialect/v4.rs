@@ -4,7 +4,7 @@
 
 mod monitor;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use ipc_schema::{
     error::Reason,
@@ -194,12 +194,14 @@ fn device(view: &DeviceView) -> v4::Device {
 
 fn feature(view: &FeatureView) -> v4::Feature {
     let output = view.outputs.iter().map(|view| (output_type(view.kind), output_properties(view)));
-    let input = view.inputs.iter().map(|view| (input_type(view.kind), input_properties(view)));
+    // An input that no reading could tell of is not offered.
+    let inputs = view.inputs.iter().filter(|view| has_reading(view.kind));
+    let input: BTreeMap<_, _> = inputs.map(|view| (input_type(view.kind), input_properties(view))).collect();
     v4::Feature {
         feature_index: view.index.0,
         feature_description: view.description.clone(),
         output: (!view.outputs.is_empty()).then(|| output.collect()),
-        input: (!view.inputs.is_empty()).then(|| input.collect()),
+        input: (!input.is_empty()).then_some(input),
     }
 }
 
@@ -248,6 +250,13 @@ fn input_reading(id: RequestId, reading: &Reading) -> Result<v4::InputReading, F
 
 fn fit<T: TryFrom<i32>>(value: i32) -> Option<T> {
     T::try_from(value).ok()
+}
+
+const fn has_reading(kind: InputKind) -> bool {
+    match kind {
+        InputKind::Battery | InputKind::Rssi | InputKind::Button | InputKind::Pressure => true,
+        InputKind::Depth | InputKind::Position => false,
+    }
 }
 
 fn output_type(kind: OutputKind) -> OutputType {

@@ -1,4 +1,5 @@
-//! The state before the handshake: only `RequestServerInfo` is taken, all else is answered with an error that says so.
+//! The state before the handshake: `RequestServerInfo` is taken, and a stop of everything, which anyone may ask for at any time. All
+//! else is answered with an error that says so.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,18 @@ use ipc_schema::{
 };
 
 use super::{Effect, Form, Hello, Request, voice::Voice};
-use crate::{dialect, fault::Fault, view::DeviceList, vocabulary::RequestId};
+use crate::{
+    command::Answer,
+    dialect::{self, Shape},
+    fault::Fault,
+    view::DeviceList,
+    vocabulary::RequestId,
+};
 
 /// The name of the handshake, in every version.
 const HELLO: &str = "RequestServerInfo";
+/// The stop of everything: of v4, if it names no device, and of the versions before.
+const STOPS: [&str; 2] = ["StopCmd", "StopAllDevices"];
 
 /// What this state has: a voice without a version, and perhaps a deadline.
 #[derive(Debug)]
@@ -28,6 +37,11 @@ pub(super) enum Heard {
     Hello { id: RequestId, hello: Hello },
     /// It is a handshake that can never be served. It has been answered.
     TooNew(Fault),
+    /// Everything is to be stopped.
+    Stop {
+        /// Of the request.
+        id: RequestId,
+    },
 }
 
 impl Awaiting {
@@ -57,6 +71,9 @@ impl Awaiting {
             }
         };
         let id = RequestId(envelope.id.unwrap_or(0));
+        if is_global_stop(&envelope) {
+            return Some(Heard::Stop { id });
+        }
         if envelope.name != HELLO {
             effects.extend(self.expected_hello(id));
             return None;
@@ -76,9 +93,23 @@ impl Awaiting {
         self.fault(id, &Fault::new(Reason::HandshakeExpected, text))
     }
 
+    /// The answer to a stop of everything. `Ok` and errors look the same in every version.
+    pub(super) fn stopped(&self, id: RequestId, outcome: Result<(), Fault>) -> Option<Effect> {
+        let outcome = outcome.map(|()| Answer::Done);
+        self.voice.outcome(id, Shape::Usual, outcome, &DeviceList::default())
+    }
+
     pub(super) fn fault(&self, id: RequestId, fault: &Fault) -> Option<Effect> {
         self.voice.fault(id, fault, &DeviceList::default())
     }
+}
+
+fn is_global_stop(envelope: &Envelope) -> bool {
+    let names = |member: &str| envelope.body.get(member).is_some();
+    STOPS.contains(&envelope.name.as_str())
+        && envelope.id.is_some_and(|id| id > 0)
+        && !names("DeviceIndex")
+        && !names("FeatureIndex")
 }
 
 fn read_hello(envelope: &Envelope) -> Result<Hello, Fault> {

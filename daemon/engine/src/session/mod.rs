@@ -112,6 +112,13 @@ pub enum Input<'a> {
         /// What it came to.
         outcome: Outcome,
     },
+    /// What [`Effect::StopEverything`] came to.
+    Stopped {
+        /// Of the request.
+        id: RequestId,
+        /// `Ok` when everything is at rest.
+        outcome: Result<(), Fault>,
+    },
     /// Something happened that clients are told unasked. To be handed in from the start on, in order, even before the
     /// handshake: the session keeps its device list by it.
     Event(Event),
@@ -132,6 +139,11 @@ pub enum Effect {
     Tell(Told),
     /// The handshake is done: tell the hub, before anything is dispatched.
     Opened(Introduction),
+    /// Stop everything, for a client that has not opened a session; hand back [`Input::Stopped`].
+    StopEverything {
+        /// Of the request.
+        id: RequestId,
+    },
     /// Hand these to the hub, all at once: they came in one frame.
     Dispatch(Vec<Dispatch>),
     /// The session has ended. Send what was to be sent, close the connection, drop the link to the hub. Nothing follows.
@@ -242,6 +254,11 @@ impl Session {
                     open.answered(ticket, outcome, &self.devices, effects);
                 }
             }
+            Input::Stopped { id, outcome } => match &self.state {
+                State::AwaitingHello(awaiting) => effects.extend(awaiting.stopped(id, outcome)),
+                State::Open(open) => effects.extend(open.stopped(id, outcome, &self.devices)),
+                State::Closed => {}
+            },
             Input::Event(event) => self.event(&event, effects),
             Input::Deadline => {}
             Input::Closing(fault) => self.close(End::Fault(fault), effects),
@@ -271,6 +288,7 @@ impl Session {
                 State::AwaitingHello(awaiting) => match awaiting.message(message, effects) {
                     Some(hello::Heard::Hello { id, hello }) => self.welcome(now, id, hello, effects),
                     Some(hello::Heard::TooNew(fault)) => self.close_told(End::Fault(fault), effects),
+                    Some(hello::Heard::Stop { id }) => effects.push(Effect::StopEverything { id }),
                     None => {}
                 },
                 State::Open(open) => {

@@ -186,6 +186,16 @@ impl Open {
         }
     }
 
+    /// The answer to a stop of everything that was asked for before the handshake.
+    pub(super) fn stopped(
+        &self,
+        id: RequestId,
+        outcome: Result<(), Fault>,
+        devices: &DeviceList,
+    ) -> Option<Effect> {
+        self.voice.outcome(id, Shape::Usual, outcome.map(|()| Answer::Done), devices)
+    }
+
     pub(super) fn done(&self, id: RequestId, devices: &DeviceList) -> Option<Effect> {
         self.voice.outcome(id, Shape::Usual, Ok(Answer::Done), devices)
     }

@@ -158,7 +158,11 @@ impl Conversation<'_> {
     fn end(&self) -> Option<End> {
         self.effects.iter().find_map(|effect| match effect {
             Effect::Closed(end) => Some(end.clone()),
-            Effect::Send(_) | Effect::Tell(_) | Effect::Opened(_) | Effect::Dispatch(_) => None,
+            Effect::Send(_)
+            | Effect::Tell(_)
+            | Effect::Opened(_)
+            | Effect::Dispatch(_)
+            | Effect::StopEverything { .. } => None,
         })
     }
 
@@ -169,7 +173,10 @@ impl Conversation<'_> {
                 Effect::Tell(told) => self.tell(told).await,
                 Effect::Opened(introduction) => link.opened(introduction).await,
                 Effect::Dispatch(commands) => link.dispatch(commands).await,
-                Effect::Send(_) => tracing::error!("a session of words spoke in bytes"),
+                // A typed front stops everything without a session.
+                Effect::Send(_) | Effect::StopEverything { .. } => {
+                    tracing::error!("a session of words spoke in bytes")
+                }
                 // The caller looks for it first.
                 Effect::Closed(_) => {}
             }

@@ -70,12 +70,31 @@ fn a_handshake_that_cannot_be_read_may_be_tried_again() {
 fn nothing_but_a_handshake_is_taken_before_it() {
     check(
         r#"
-        > [{"StopCmd":{"Id":4}}]
+        > [{"StopCmd":{"Id":4,"DeviceIndex":7}}]
         < [{"Error":{"Id":4,"ErrorMessage":"the first message must be the handshake, RequestServerInfo","ErrorCode":1}}]
         > [{"Nonsense":{}}]
         < [{"Error":{"Id":0,"ErrorMessage":"the first message must be the handshake, RequestServerInfo","ErrorCode":1}}]
         event added
         event finished
+        "#,
+    );
+}
+
+#[test]
+fn everything_can_be_stopped_without_a_session() {
+    check(
+        r#"
+        > [{"StopCmd":{"Id":4}}]
+        = stop everything for 4
+        stopped 4 ok
+        < [{"Ok":{"Id":4}}]
+        > [{"StopAllDevices":{"Id":5}}]
+        = stop everything for 5
+        > [{"RequestServerInfo":{"Id":6,"ClientName":"a","MessageVersion":3}}]
+        = opened "a" v3 ping None
+        < [{"ServerInfo":{"Id":6,"ServerName":"test","MessageVersion":3,"MaxPingTime":0}}]
+        stopped 5 write-failed
+        < [{"Error":{"Id":5,"ErrorMessage":"because","ErrorCode":4}}]
         "#,
     );
 }

@@ -114,6 +114,14 @@ fn input(session: &mut Session, now: Instant, line: &str, effects: &mut Vec<Effe
             session.handle(now, Input::Event(Event::Reading(battery(value.parse().unwrap()))), effects);
         }
         ["event", "finished"] => session.handle(now, Input::Event(Event::ScanningFinished), effects),
+        ["stopped", id, ref outcome @ ..] => {
+            let outcome = match outcome[..] {
+                ["ok"] => Ok(()),
+                [reason] => Err(Fault::new(Reason::parse(reason).unwrap(), "because")),
+                _ => panic!("{line}"),
+            };
+            session.handle(now, Input::Stopped { id: RequestId(id.parse().unwrap()), outcome }, effects);
+        }
         ["closing", reason] => {
             let fault = Fault::new(Reason::parse(reason).unwrap(), "because");
             session.handle(now, Input::Closing(fault), effects);
@@ -168,6 +176,7 @@ fn shown(effect: &Effect) -> String {
                 .collect();
             format!("= dispatch {}", commands.join(", "))
         }
+        Effect::StopEverything { id } => format!("= stop everything for {id}"),
         Effect::Closed(End::Disconnected) => "= closed by the client".into(),
         Effect::Closed(End::Gone) => "= gone".into(),
         Effect::Closed(End::Fault(fault)) => format!("= closed {}", fault.reason),

@@ -94,6 +94,10 @@ impl Client {
                     self.closed = true;
                     self.gone = end == End::Gone;
                 }
+                Effect::StopEverything { id } => {
+                    // Done at once, and answered as the session would.
+                    self.read(&serde_json::json!([{ "Ok": { "Id": id.0 } }]));
+                }
                 Effect::Tell(told) => panic!("a session of bytes tells: {told:?}"),
             }
         }

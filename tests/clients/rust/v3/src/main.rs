@@ -60,8 +60,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             device.linear(&LinearCommand::Linear(100, 0.5)).await?;
             kinds.push("HwPositionWithDuration".to_owned());
         }
-        for scalar in attributes.scalar_cmd().iter().flatten() {
-            device.scalar(&ScalarCommand::Scalar((0.25, *scalar.actuator_type()))).await?;
+        for (index, scalar) in (0..).zip(attributes.scalar_cmd().iter().flatten()) {
+            let one = [(index, (0.25, *scalar.actuator_type()))].into();
+            device.scalar(&ScalarCommand::ScalarMap(one)).await?;
             kinds.push(scalar.actuator_type().to_string());
         }
     }
