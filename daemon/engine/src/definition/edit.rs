@@ -101,6 +101,9 @@ pub fn apply(file: &str, text: &str, which: &Which, change: &Change) -> Result<S
     };
     let mut document: DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| odd(error.message().to_owned()))?;
+    // What stands below the last entry stays above a new one: it may be all that there is.
+    let below = document.trailing().as_str().unwrap_or_default().to_owned();
+    let mut entry_is_new = false;
     let devices = document.entry("device").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     if let Item::Value(Value::Array(inline)) = devices {
         // `device = [{ .. }]`: allowed, though nobody writes it so.
@@ -116,13 +119,17 @@ pub fn apply(file: &str, text: &str, which: &Which, change: &Change) -> Result<S
         let mut table = Table::new();
         table.insert("which", value(which_table(which)));
         if !text.trim().is_empty() {
-            table.decor_mut().set_prefix("\n");
+            table.decor_mut().set_prefix(format!("{below}\n"));
         }
+        entry_is_new = true;
         devices.push(table);
         devices.len() - 1
     });
     if let Some(table) = devices.get_mut(position) {
         change_entry(table, change);
+    }
+    if entry_is_new {
+        document.set_trailing("");
     }
     let changed = document.to_string();
     match first_problem(file, &changed) {
@@ -323,6 +330,20 @@ mod tests {
             "[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n",
             Change::Index(Some(4)),
             "[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n\n[[device]]\nwhich = { address = \"AA:01\" }\nindex = 4\n",
+        );
+    }
+
+    #[test]
+    fn a_comment_at_the_end_stays_above_a_new_entry() {
+        check(
+            "# mine\n",
+            Change::Index(Some(4)),
+            "# mine\n\n[[device]]\nwhich = { address = \"AA:01\" }\nindex = 4\n",
+        );
+        check(
+            "[[device]]\nwhich = { protocol = 'x' }\n# more to come\n",
+            Change::Index(Some(4)),
+            "[[device]]\nwhich = { protocol = 'x' }\n# more to come\n\n[[device]]\nwhich = { address = \"AA:01\" }\nindex = 4\n",
         );
     }
 
