@@ -364,12 +364,16 @@ impl fmt::Display for Place {
     }
 }
 
+/// The folder of the state, as the unit names it. A folder of its own, since it lies beside the user's configuration under a systemd
+/// older than 254, and nothing in it must be taken for a definition.
+const STATE_FOLDER: &str = "state";
+
 /// The folders of the XDG base directory specification that the service uses, as the environment gives them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
     /// `buttplugd` in the configuration folder of the user.
     pub config: PathBuf,
-    /// `buttplugd` in the state folder of the user.
+    /// `buttplugd/state` in the state folder of the user, or what systemd says.
     pub state: PathBuf,
     /// `buttplugd` in the data folder of the user.
     pub data: PathBuf,
@@ -383,7 +387,13 @@ impl Directories {
     /// # Errors
     /// When neither the XDG variables nor `HOME` say where the user's files are.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::new(|name| std::env::var_os(name).map(PathBuf::from))
+        let mut directories = Self::new(|name| std::env::var_os(name).map(PathBuf::from))?;
+        // Where a systemd older than 254 keeps the state of a user's services. Whoever runs without systemd must find it too.
+        let old = directories.config.join(STATE_FOLDER);
+        if !directories.state.is_dir() && old.is_dir() {
+            directories.state = old;
+        }
+        Ok(directories)
     }
 
     fn new(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, ConfigError> {
@@ -401,7 +411,7 @@ impl Directories {
             // systemd names the folder itself, and it is not everywhere the same one.
             state: match folder("STATE_DIRECTORY") {
                 Some(state) => state,
-                None => or_home("XDG_STATE_HOME", ".local/state")?,
+                None => or_home("XDG_STATE_HOME", ".local/state")?.join(STATE_FOLDER),
             },
             data: or_home("XDG_DATA_HOME", ".local/share")?,
             runtime: folder("XDG_RUNTIME_DIR").map(|path| path.join("buttplugd")),

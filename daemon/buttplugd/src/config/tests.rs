@@ -208,7 +208,7 @@ fn folders_come_from_the_environment() {
     let home =
         from(&[("HOME", "/h"), ("XDG_STATE_HOME", "relative"), ("XDG_RUNTIME_DIR", "/run/user/7")]).unwrap();
     assert_eq!(home.config_file(), Path::new("/h/.config/buttplugd/buttplugd.toml"));
-    assert_eq!(home.state, Path::new("/h/.local/state/buttplugd"), "a relative path is ignored");
+    assert_eq!(home.state, Path::new("/h/.local/state/buttplugd/state"), "a relative path is ignored");
     assert_eq!(home.socket().unwrap(), Path::new("/run/user/7/buttplugd/buttplugd.sock"));
     let bare = from(&[("HOME", "/h")]).unwrap();
     assert_eq!(
