@@ -1,6 +1,6 @@
 //! The plugins of this tree, laid out as a package would, for a service under test.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -19,16 +19,21 @@ pub fn installed() -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
-/// Imports a user's configuration of another server, as its user would.
+/// Imports a user's configuration of another server, as its user would, with the plugins of this folder.
 ///
 /// # Errors
 /// The import fails; the text says why.
-pub fn import(home: &Home, config: &Value) -> anyhow::Result<()> {
+pub fn import(home: &Home, plugins: &Path, config: &Value) -> anyhow::Result<()> {
+    // The command runs the program beside it.
+    artifact::executable("buttplugd", "buttplugd")?;
     let file = home.path().join("imported.json");
     std::fs::write(&file, config.to_string())?;
     let output = Command::new(artifact::executable("buttplugctl", "buttplugctl")?)
         .args(["config", "import"])
         .arg(&file)
+        .arg("--plugin-path")
+        .arg(plugins)
+        .env("XDG_STATE_HOME", home.state())
         .env("XDG_CONFIG_HOME", home.config())
         .env("XDG_RUNTIME_DIR", home.runtime())
         .output()

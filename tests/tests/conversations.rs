@@ -33,7 +33,7 @@ async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
         }
         let home = Home::new()?;
         if let Some(config) = &conversation.user_device_config {
-            plugins::import(&home, config)?;
+            plugins::import(&home, installed.path(), config)?;
         }
         let launch = Launch::new(&home).system_bus(&system).plugin_path(installed.path()).arg("--no-dbus");
         let mut service = launch.start().await?;

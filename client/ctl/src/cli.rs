@@ -145,10 +145,29 @@ Examples:
     /// Have the service read its configuration, definitions and plugins again.
     Reload,
 
+    /// Name, limit or deny devices; changes a file of yours and has the service read it.
+    #[command(after_help = "\
+Examples:
+  buttplugctl config show                        all known devices, and what you changed
+  buttplugctl config rename 0 Blue
+  buttplugctl config cap 0 1 vibrate 50%         feature 1 never goes above half its power
+  buttplugctl config deny AA:BB:CC:DD:EE:FF      never connect to this one
+  buttplugctl config import intiface.json        names, limits and denials from another server")]
+    Config {
+        #[command(subcommand)]
+        action: Config,
+        /// Look for plugins in this folder too. May be given several times.
+        #[arg(long, global = true, value_name = "DIR")]
+        plugin_path: Vec<PathBuf>,
+    },
+
     /// Look at the descriptions of devices, without the service.
     Definitions {
         #[command(subcommand)]
         action: Definitions,
+        /// Look for plugins in this folder too. May be given several times.
+        #[arg(long, global = true, value_name = "DIR")]
+        plugin_path: Vec<PathBuf>,
     },
 
     /// Print completions for a shell.
@@ -161,12 +180,59 @@ Examples:
     },
 }
 
+/// A DEVICE here may be one that is not connected, or that was never seen, by its address.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Give a device a name, or take it away.
+    Rename {
+        /// Number, address, or part of the name.
+        device: String,
+        /// The new name; that of the model again if left out.
+        name: Option<String>,
+    },
+    /// Limit an output.
+    Cap {
+        /// Number, address, or part of the name.
+        device: String,
+        /// Number of the feature, as in `info`.
+        feature: u32,
+        /// Kind of output.
+        kind: OutputKind,
+        /// A step of the device's own range such as 10, a percentage of it such as 50%, or `none` to lift the limit.
+        #[arg(value_name = "MAX")]
+        most: String,
+    },
+    /// Never connect to a device.
+    Deny {
+        /// Number, address, or part of the name.
+        device: String,
+    },
+    /// Take a denial back.
+    Allow {
+        /// Number, address, or part of the name.
+        device: String,
+        /// From now on, only devices that are allowed this way.
+        #[arg(long)]
+        only: bool,
+    },
+    /// Take over names, limits and denials from the user configuration of Intiface.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Take the place of what was imported before, which is kept beside.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Show all known devices, and what you changed of them.
+    Show,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Definitions {
     /// Check a file that describes devices, and say what is wrong with it and where.
     Check {
-        /// The file.
-        file: PathBuf,
+        /// The file; all that are in force if left out.
+        file: Option<PathBuf>,
     },
     /// List all device models that the service would know.
     List,

@@ -36,7 +36,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             command::completions(*shell, &mut printer)?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Definitions { action } => return command::definitions::run(action),
+        Command::Definitions { action, plugin_path } => {
+            return command::definitions::run(action, plugin_path, &mut printer);
+        }
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

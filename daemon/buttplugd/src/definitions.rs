@@ -18,7 +18,7 @@ use engine::{
 use plugin_template as template;
 
 /// The file of a plugin folder that holds its definitions.
-const PLUGIN_FILE: &str = "plugin.toml";
+pub(crate) const PLUGIN_FILE: &str = "plugin.toml";
 /// No definition file is that long; one that is is refused before it is read.
 const LONGEST_FILE: u64 = 4 << 20;
 
@@ -72,15 +72,12 @@ fn try_models(protocol: &Protocol, program: &template::Program) -> Vec<TemplateP
     let services = protocol.bluetooth.iter().flat_map(|one| one.services.values());
     let mut endpoints: Vec<&str> =
         services.flat_map(|endpoints| endpoints.keys().map(String::as_str)).collect();
-    if !protocol.serial.is_empty()
-        || !protocol.hid.is_empty()
-        || !protocol.websocket.is_empty()
-        || !protocol.simulated.is_empty()
-    {
+    if !protocol.serial.is_empty() || !protocol.hid.is_empty() || !protocol.websocket.is_empty() {
         // What is not Bluetooth has these two, whatever the definition says.
         endpoints.extend(["tx", "rx"]);
     }
-    if !endpoints.is_empty() {
+    // A simulated device has whatever endpoints it has.
+    if !endpoints.is_empty() && protocol.simulated.is_empty() {
         for error in program.check_endpoints(&endpoints).err().into_iter().flatten() {
             problems.push(TemplateProblem { key: String::new(), reason: error.to_string() });
         }
@@ -185,7 +182,7 @@ fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn source(layer: Layer, file: &Path) -> Source {
+pub(crate) fn source(layer: Layer, file: &Path) -> Source {
     let text = match fs::metadata(file) {
         Ok(facts) if facts.len() > LONGEST_FILE => Err(format!("it is longer than {LONGEST_FILE} bytes")),
         Ok(_) => fs::read_to_string(file).map_err(|error| error.to_string()),

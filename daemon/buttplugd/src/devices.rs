@@ -161,13 +161,13 @@ fn facts(catalogue: &Catalogue, problems: &[Problem]) -> ServiceFacts {
     }
 }
 
-/// All definition files, in the order of their weight.
-fn sources(config: &Config, directories: &Directories) -> Vec<Source> {
-    let mut sources = folders(config, directories).read();
-    if config.simulated.enabled {
-        let text = Ok(simulated::DEFINITIONS.to_owned());
-        sources.insert(0, Source { layer: Layer::Plugins, file: "simulated devices".to_owned(), text });
-    }
+/// All definition files, in the order of their weight. Simulated devices are known whether or not there are any: the user's rules
+/// for them must not be errors when there are none.
+#[must_use]
+pub fn sources(config: &Config, directories: &Directories) -> Vec<Source> {
+    let text = Ok(simulated::DEFINITIONS.to_owned());
+    let mut sources = vec![Source { layer: Layer::Plugins, file: "simulated devices".to_owned(), text }];
+    sources.extend(folders(config, directories).read());
     sources
 }
 

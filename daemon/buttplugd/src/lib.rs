@@ -7,7 +7,7 @@ pub mod app;
 pub mod config;
 pub mod log;
 pub mod notify;
-pub mod questions;
+pub mod offline;
 
 pub mod arrivals;
 pub mod definitions;

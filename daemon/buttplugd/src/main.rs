@@ -1,6 +1,10 @@
 //! The command `buttplugd`: command line, configuration and log, then the service itself (`buttplugd::app`).
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use buttplugd::{
     app::{self, Setup},
@@ -9,12 +13,11 @@ use buttplugd::{
         source::{Overrides, Source},
         value::{ListenAddress, LogLevel},
     },
-    devices,
     front::listen::Inherited,
     log,
-    questions::{self, Verdict},
+    offline::{ConfigTask, Task, Verdict},
 };
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The service that owns the haptic devices of your session.
 ///
@@ -59,27 +62,56 @@ struct Args {
     #[arg(long)]
     check_config: bool,
 
-    /// Say what is wrong with a definition file, and end
-    #[arg(long, value_name = "FILE")]
-    definitions_check: Option<PathBuf>,
-
-    /// List every device model that is known, and end
-    #[arg(long)]
-    definitions_list: bool,
-
-    /// Say what a device that shows this name would be taken for, and why, and end
-    #[arg(long, value_name = "NAME")]
-    definitions_explain: Option<String>,
-
     /// Print a configuration with every key, its meaning and its default, and end
     #[arg(long)]
     example_config: bool,
+
+    /// Say what is wrong with this definition file, or with all that are installed, and end
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    definitions_check: Option<Option<PathBuf>>,
+
+    /// List all device models that are known, and end
+    #[arg(long)]
+    definitions_list: bool,
+
+    /// Say what a device that announces itself so is taken for, and end
+    #[arg(long, value_name = "NAME")]
+    definitions_explain: Option<String>,
+
+    /// Answer what is asked here in JSON
+    #[arg(long, hide = true, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Change what the user wants of devices; `buttplugctl config` does this and has the service know.
+    #[command(hide = true)]
+    Config {
+        #[command(subcommand)]
+        task: ConfigTask,
+    },
+}
+
+impl Args {
+    /// What is to be done in place of being the service.
+    fn task(&self) -> Option<Task> {
+        match (&self.action, &self.definitions_check, self.definitions_list, &self.definitions_explain) {
+            (Some(Action::Config { task }), ..) => Some(Task::Config(task.clone())),
+            (None, Some(file), ..) => Some(Task::Check(file.clone())),
+            (None, None, true, _) => Some(Task::List),
+            (None, None, false, Some(name)) => Some(Task::Explain(name.clone())),
+            (None, None, false, None) => None,
+        }
+    }
 }
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
-        Ok(Verdict::Right) => ExitCode::SUCCESS,
-        Ok(Verdict::Wrong) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             // Not through the log: a filter must not hide why the service did not start.
             eprintln!("buttplugd: {error:#}");
@@ -89,11 +121,12 @@ fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "what is asked for by an option goes to stdout")]
-fn run(args: Args) -> anyhow::Result<Verdict> {
+fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.example_config {
         print!("{}", buttplugd::config::ANNOTATED);
-        return Ok(Verdict::Right);
+        return Ok(ExitCode::SUCCESS);
     }
+    let task = args.task();
     let directories = Directories::from_environment()?;
     let overrides = Overrides {
         socket: args.socket,
@@ -107,28 +140,24 @@ fn run(args: Args) -> anyhow::Result<Verdict> {
     let config = source.load()?;
     if args.check_config {
         println!("ok");
-        return Ok(Verdict::Right);
+        return Ok(ExitCode::SUCCESS);
     }
-    if args.definitions_list || args.definitions_check.is_some() || args.definitions_explain.is_some() {
-        let (catalogue, problems) = devices::definitions(&config, &directories, None);
-        for problem in &problems {
-            eprintln!("{problem}");
+    if let Some(task) = task {
+        let outcome = task.run(&config, &directories)?;
+        let said = if args.json { format!("{}\n", outcome.json) } else { outcome.text };
+        match io::stdout().lock().write_all(said.as_bytes()) {
+            // Whoever read it has enough, as with `| head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written?,
         }
-        let mut out = io::stdout().lock();
-        if args.definitions_list {
-            questions::list(&catalogue, &mut out)?;
-        }
-        if let Some(name) = &args.definitions_explain {
-            questions::explain(&catalogue, name, &mut out)?;
-        }
-        return match &args.definitions_check {
-            Some(file) => Ok(questions::check(&catalogue, file, &mut out)?),
-            None => Ok(Verdict::Right),
-        };
+        return Ok(match outcome.verdict {
+            Verdict::Good => ExitCode::SUCCESS,
+            Verdict::Bad => ExitCode::FAILURE,
+        });
     }
     log::start(args.log, config.log)?;
     log::hook_panics();
     let inherited = Inherited::take()?;
     app::run(Setup { source, config, directories, inherited })?;
-    Ok(Verdict::Right)
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,40 +1,45 @@
-//! `definitions`: asks the program `buttplugd` itself, since only it reads definition files. Passes its output and status through.
+//! `definitions`: what `buttplugd` makes of definition files.
 
-use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
+use super::program;
 use crate::cli::Definitions;
 use crate::failure::Failure;
+use crate::print::Printer;
 
-const PROGRAM: &str = "buttplugd";
-
-/// Runs `buttplugd` for one of the actions.
-pub(crate) fn run(action: &Definitions) -> Result<ExitCode, Failure> {
-    let beside = env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
-    let program = find(beside.as_deref());
-    let status = Command::new(&program).args(arguments(action)).status().map_err(|source| {
-        let doing = "could not run buttplugd, which knows the definitions";
-        Failure::System { doing, source }
-    })?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+/// Answers one of the questions.
+pub(crate) fn run(
+    action: &Definitions,
+    plugins: &[PathBuf],
+    printer: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    let mut arguments = plugin_paths(plugins);
+    arguments.extend(question(action));
+    let answer = program::ask(&arguments, printer.format)?;
+    answer.print(printer)?;
+    Ok(answer.status)
 }
 
-/// The one that was installed with this program, else whichever the shell would take.
-fn find(beside: Option<&Path>) -> PathBuf {
-    match beside.map(|folder| folder.join(PROGRAM)) {
-        Some(path) if path.is_file() => path,
-        _ => PROGRAM.into(),
-    }
+/// Where plugins are looked for too, as the program takes it.
+pub(super) fn plugin_paths(plugins: &[PathBuf]) -> Vec<OsString> {
+    plugins.iter().flat_map(|path| ["--plugin-path".into(), path.into()]).collect()
 }
 
-fn arguments(action: &Definitions) -> Vec<OsString> {
+fn question(action: &Definitions) -> Vec<OsString> {
+    // With `=`, no name or file can be taken for an option.
+    let option = |name: &str, value: &std::ffi::OsStr| {
+        let mut option = OsString::from(name);
+        option.push("=");
+        option.push(value);
+        vec![option]
+    };
     match action {
-        Definitions::Check { file } => vec!["--definitions-check".into(), file.into()],
+        Definitions::Check { file: Some(file) } => option("--definitions-check", file.as_os_str()),
+        Definitions::Check { file: None } => vec!["--definitions-check".into()],
         Definitions::List => vec!["--definitions-list".into()],
-        Definitions::Explain { name } => vec!["--definitions-explain".into(), name.into()],
+        Definitions::Explain { name } => option("--definitions-explain", name.as_ref()),
     }
 }
 
@@ -43,24 +48,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_beside_this_one_comes_first() {
-        let folder = env::temp_dir().join(format!("buttplugctl-definitions-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        assert_eq!(find(Some(&folder)), PathBuf::from("buttplugd"));
-        std::fs::write(folder.join("buttplugd"), "").unwrap();
-        assert_eq!(find(Some(&folder)), folder.join("buttplugd"));
-        assert_eq!(find(None), PathBuf::from("buttplugd"));
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn actions_become_options_of_the_service() {
-        let check = Definitions::Check { file: "a b.toml".into() };
-        assert_eq!(arguments(&check), ["--definitions-check", "a b.toml"]);
-        assert_eq!(arguments(&Definitions::List), ["--definitions-list"]);
-        assert_eq!(
-            arguments(&Definitions::Explain { name: "LVS-*".into() }),
-            ["--definitions-explain", "LVS-*"]
-        );
+    fn questions_become_options_of_the_service() {
+        let check = |file: Option<&str>| question(&Definitions::Check { file: file.map(Into::into) });
+        assert_eq!(check(Some("a b.toml")), ["--definitions-check=a b.toml"]);
+        assert_eq!(check(None), ["--definitions-check"]);
+        assert_eq!(question(&Definitions::List), ["--definitions-list"]);
+        let explain = Definitions::Explain { name: "--LVS-*".into() };
+        assert_eq!(question(&explain), ["--definitions-explain=--LVS-*"]);
+        assert_eq!(plugin_paths(&["/a".into(), "/b".into()]), ["--plugin-path", "/a", "--plugin-path", "/b"]);
     }
 }

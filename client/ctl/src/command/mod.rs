@@ -1,9 +1,11 @@
 //! What each subcommand does, over one session with the service. Longer ones have a file of their own.
 
+mod config;
 pub(crate) mod definitions;
 mod drive;
 mod keys;
 mod picture;
+mod program;
 mod stop;
 mod watch;
 
@@ -34,6 +36,9 @@ const DEAD_AFTER: Duration = Duration::from_secs(2);
 
 /// Runs a command that needs the service.
 pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Failure> {
+    if let Command::Config { action, plugin_path } = &cli.command {
+        return config::run(action, plugin_path, cli.socket, printer).await;
+    }
     let mut connect = Connect::new("buttplugctl").answer_within(ANSWER_WITHIN).extension(Extension::Monitor);
     if let Some(socket) = cli.socket {
         connect = connect.socket(socket);
@@ -102,7 +107,10 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
             })?;
         }
         // These are done before this, since they need no session.
-        Command::Stop { device: None, .. } | Command::Definitions { .. } | Command::Completions { .. } => {}
+        Command::Stop { device: None, .. }
+        | Command::Config { .. }
+        | Command::Definitions { .. }
+        | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -58,7 +58,8 @@ pub(super) fn default_gap_ms(transport: &str) -> u32 {
 }
 
 /// Where the library of a protocol is; `None` for one that is a template.
-pub(super) fn library(protocol: &ProtocolEntry) -> Option<PathBuf> {
+#[must_use]
+pub fn library(protocol: &ProtocolEntry) -> Option<PathBuf> {
     let library = protocol.library.as_ref()?;
     let folder = std::path::Path::new(&protocol.file).parent()?;
     Some(folder.join(format!("lib{library}.so")))

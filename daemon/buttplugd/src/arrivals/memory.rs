@@ -54,6 +54,19 @@ pub enum MemoryError {
     },
 }
 
+/// Reads which devices have an index, from the folder of the service's state.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn known_devices(folder: &Path) -> Result<IndexBook, MemoryError> {
+    let path = folder.join(FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => IndexBook::load(&text).map_err(|source| MemoryError::Broken { path, source }),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(IndexBook::default()),
+        Err(source) => Err(MemoryError::Unreadable { path, source }),
+    }
+}
+
 /// The indexes of known devices.
 #[derive(Debug)]
 pub(super) struct Indexes {
@@ -63,16 +76,7 @@ pub(super) struct Indexes {
 
 impl Indexes {
     pub(super) fn open(folder: &Path) -> Result<Self, MemoryError> {
-        let path = folder.join(FILE);
-        let book = match fs::read_to_string(&path) {
-            Ok(text) => match IndexBook::load(&text) {
-                Ok(book) => book,
-                Err(source) => return Err(MemoryError::Broken { path, source }),
-            },
-            Err(source) if source.kind() == io::ErrorKind::NotFound => IndexBook::default(),
-            Err(source) => return Err(MemoryError::Unreadable { path, source }),
-        };
-        Ok(Self { path, book })
+        Ok(Self { path: folder.join(FILE), book: known_devices(folder)? })
     }
 
     /// The addresses of the devices that have these indexes, whatever their bus.

@@ -33,8 +33,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::memory::MemoryError;
 use self::memory::{Attempts, Indexes};
+pub use self::{
+    identity::library,
+    memory::{MemoryError, known_devices},
+};
 use crate::{
     device_task::{Code, DeviceTask, Ended, Identified, Identity, Reached, TaskId, closed},
     hub::Hub,

@@ -492,6 +492,19 @@ impl Catalogue {
         Some(self.model(number, self.protocols.get(number)?, identifier).2)
     }
 
+    /// The name of a model; `None` if there is no such protocol.
+    #[must_use]
+    pub fn name(&self, protocol: &str, identifier: &str) -> Option<&str> {
+        let number = *self.by_id.get(protocol)?;
+        Some(self.model(number, self.protocols.get(number)?, identifier).0)
+    }
+
+    /// The name that the user gave a device, whether or not it may be used.
+    #[must_use]
+    pub fn display_name(&self, protocol: &str, identifier: &str, address: &str) -> Option<String> {
+        self.rules.wishes(Subject { protocol, identifier: Some(identifier), address }).name
+    }
+
     /// Whether a model of the protocol, or one that was added, has this identifier.
     #[must_use]
     pub fn is_listed(&self, protocol: &str, identifier: &str) -> bool {

@@ -137,6 +137,11 @@ impl IndexBook {
         toml::to_string(&text).unwrap_or_default()
     }
 
+    /// All devices that have an index, in the order of their keys.
+    pub fn devices(&self) -> impl Iterator<Item = (&DeviceKey, DeviceIndex)> {
+        self.devices.iter().map(|(key, index)| (key, *index))
+    }
+
     /// The index of a device that has one.
     #[must_use]
     pub fn get(&self, key: &DeviceKey) -> Option<DeviceIndex> {

@@ -1,0 +1,365 @@
+//! Changes to what the user wants of a device, in the user's own file, whose comments and order stay.
+
+use std::{fmt::Write as _, path::PathBuf, str::FromStr};
+
+use engine::{
+    definition::{
+        access::Refusal,
+        catalogue::{Catalogue, Source},
+        edit::{AccessWish, Change, OutputChange, apply},
+        model::{DefinitionFile, DeviceRule, OutputRule},
+        parse::{AnyTemplate, Layer, Parsed, parse},
+        resolved::{Resolved, ResolvedOutput},
+    },
+    vocabulary::{OutputKind, Range},
+};
+use serde_json::{Value, json};
+
+use super::{
+    OfflineError, Outcome, Verdict,
+    known::{Devices, Known},
+    user_file::UserFile,
+};
+use crate::{
+    config::{Config, Directories},
+    definitions::Templates,
+};
+
+/// The file that is changed, below the configuration folder of the user.
+const FILE: &str = "devices.d/devices.toml";
+
+/// What is wanted of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// This name, or none.
+    Name(Option<String>),
+    /// That this output goes no further.
+    Cap {
+        /// The index of the feature.
+        feature: u32,
+        /// The kind, as it was typed.
+        kind: String,
+        /// How far.
+        most: Cap,
+    },
+    /// That it is never connected to.
+    Deny,
+    /// That it may be used, as far as other rules have it.
+    Allow,
+    /// That it may be used, and others only if they are allowed too.
+    AllowOnly,
+}
+
+/// How far an output may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cap {
+    /// As far as the device goes.
+    Lifted,
+    /// A step of the device's own range.
+    Step(i32),
+    /// Percent of the device's own range, 1 to 100.
+    Percent(u8),
+}
+
+impl FromStr for Cap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::Lifted);
+        }
+        match text.strip_suffix('%') {
+            Some(percent) => match percent.parse() {
+                Ok(percent) if (1..=100).contains(&percent) => Ok(Self::Percent(percent)),
+                Ok(_) | Err(_) => Err("a percentage is a whole number from 1% to 100%".to_owned()),
+            },
+            None => text.parse().map(Self::Step).map_err(|_| {
+                "give a step of the output's range such as 10, a percentage such as 50%, or `none`".to_owned()
+            }),
+        }
+    }
+}
+
+/// Makes one change for one device, where the user has an entry for it already, or else in a new one.
+pub(super) fn edit(
+    wanted: &str,
+    wish: &Wish,
+    config: &Config,
+    directories: &Directories,
+) -> Result<Outcome, OfflineError> {
+    let mut devices = Devices::read(config, directories)?;
+    let device = devices.find(wanted)?;
+    let entries = own_entries(&devices.sources, &device);
+    let usual = directories.config.join(FILE);
+    let mut files: Vec<PathBuf> = match wish {
+        // A denial is only taken back when no entry denies the device any more.
+        Wish::Allow => {
+            entries.iter().filter(|(_, rule)| rule.deny || rule.allow).map(|(file, _)| file.into()).collect()
+        }
+        Wish::Name(_) | Wish::Cap { .. } | Wish::Deny | Wish::AllowOnly => {
+            vec![entries.last().map_or(usual, |(file, _)| file.into())]
+        }
+    };
+    files.dedup();
+    let mut not_offered = None;
+    for path in &files {
+        let file = UserFile::open(path.clone())?;
+        let text = edited(&file, &device, wish, &devices.catalogue)?;
+        let sources = with_text(&devices.sources, &file.name(), &text);
+        let (after, _) = Catalogue::build(&sources, None, &Templates::Read);
+        not_offered = judge(&device, wish, &devices.catalogue, &after)?;
+        if text != file.text() {
+            file.replace(&text)?;
+        }
+        devices.sources = sources;
+        devices.catalogue = after;
+    }
+    let mut told = format!("{} {}\n", device.title(), said(wish));
+    for path in &files {
+        // Writing to a String cannot fail.
+        writeln!(told, "  in {}", path.display()).unwrap_or_default();
+    }
+    if files.is_empty() {
+        told = format!("no file of yours denies {}\n", device.title());
+        not_offered = device.resolve(&devices.catalogue).and_then(Result::err);
+    }
+    if let Some(refusal) = &not_offered {
+        writeln!(told, "  but it is not offered: {refusal}").unwrap_or_default();
+    }
+    let json = json!({
+        "Files": files,
+        "DeviceIndex": device.met.as_ref().map(|(index, _)| index.0),
+        "Address": device.address,
+        "NotOffered": not_offered.map(|refusal| refusal.to_string()),
+    });
+    Ok(Outcome { text: told, json, verdict: Verdict::Good })
+}
+
+/// The entries of the user for this device alone, in rising order of their weight, each with its file.
+fn own_entries(sources: &[Source], device: &Known) -> Vec<(String, DeviceRule)> {
+    let mut entries = Vec::new();
+    for source in sources.iter().filter(|source| source.layer == Layer::User) {
+        let Ok(text) = &source.text else { continue };
+        let Parsed::Good(content) = parse(&source.file, text, source.layer, &AnyTemplate) else { continue };
+        let own = content.device.into_iter().filter(|rule| device.is_meant_alone(&rule.which));
+        entries.extend(own.map(|rule| (source.file.clone(), rule)));
+    }
+    entries.sort_by_key(|(_, rule)| exactness(rule));
+    entries
+}
+
+/// Of two entries that name an address, the one that says more about the device has more weight.
+fn exactness(rule: &DeviceRule) -> (bool, bool) {
+    (rule.which.identifier.is_some(), rule.which.protocol.is_some())
+}
+
+/// The text of a file with the wish in it.
+fn edited(
+    file: &UserFile,
+    device: &Known,
+    wish: &Wish,
+    catalogue: &Catalogue,
+) -> Result<String, OfflineError> {
+    let content = match parse(&file.name(), file.text(), Layer::User, &AnyTemplate) {
+        Parsed::Good(content) => content,
+        // It is not written to: the change below is refused, and says where the error is.
+        Parsed::Broken { .. } => DefinitionFile::default(),
+    };
+    let own = content.device.iter().filter(|rule| device.is_meant_alone(&rule.which));
+    let entry = own.max_by_key(|rule| exactness(rule));
+    let which = entry.map_or_else(|| device.which(), |rule| rule.which.clone());
+    let change = match wish {
+        Wish::Name(name) => Change::Rename(name.clone()),
+        Wish::Deny => Change::Access(AccessWish::Deny),
+        Wish::Allow => Change::Access(AccessWish::Unsaid),
+        Wish::AllowOnly => Change::Access(AccessWish::Allow),
+        Wish::Cap { feature, kind, most } => {
+            let (kind, hardware) =
+                find_output(device, catalogue, *feature, kind).map_err(|known| match known {
+                    Some(known) => OfflineError::NoOutput { feature: *feature, kind: kind.clone(), known },
+                    None => OfflineError::NeverConnected(file.path().to_owned()),
+                })?;
+            let same = |rule: &&OutputRule| rule.feature == *feature && rule.kind == kind;
+            let earlier = entry.and_then(|rule| rule.outputs.iter().find(same)).and_then(|rule| rule.range);
+            let change = OutputChange::Limit(limit(kind, hardware, *most, earlier)?);
+            Change::Output { feature: *feature, kind, change }
+        }
+    };
+    Ok(apply(&file.name(), file.text(), &which, &change)?)
+}
+
+fn said(wish: &Wish) -> String {
+    match wish {
+        Wish::Name(Some(name)) => format!("is now called \"{name}\""),
+        Wish::Name(None) => "has the name of its model again".to_owned(),
+        Wish::Cap { feature, kind, most } => match most {
+            Cap::Lifted => format!("has no limit at feature {feature}, {kind}, any more"),
+            Cap::Step(step) => format!("goes no further than {step} at feature {feature}, {kind}"),
+            Cap::Percent(percent) => {
+                format!("goes no further than {percent} % at feature {feature}, {kind}")
+            }
+        },
+        Wish::Deny => "will not be connected to".to_owned(),
+        Wish::Allow => "may be used again".to_owned(),
+        Wish::AllowOnly => "may be used, and no device that is not allowed this way".to_owned(),
+    }
+}
+
+/// Why the device will not be offered after the change, if that is no surprise.
+fn judge(
+    device: &Known,
+    wish: &Wish,
+    before: &Catalogue,
+    after: &Catalogue,
+) -> Result<Option<Refusal>, OfflineError> {
+    let refused = |catalogue| device.resolve(catalogue).and_then(Result::err);
+    match (refused(before), refused(after)) {
+        (None, Some(refusal @ Refusal::Quarantined { .. })) => Err(OfflineError::Harmful(refusal)),
+        (_, after) => Ok(after.filter(|_| *wish != Wish::Deny)),
+    }
+}
+
+/// All definition files, with this text in that file.
+fn with_text(sources: &[Source], file: &str, text: &str) -> Vec<Source> {
+    let mut sources = sources.to_vec();
+    let new = Source { layer: Layer::User, file: file.to_owned(), text: Ok(text.to_owned()) };
+    match sources.iter_mut().find(|source| source.file == file) {
+        Some(source) => *source = new,
+        None => sources.push(new),
+    }
+    sources
+}
+
+/// The output that is meant, or those that there are, or nothing if that is not known.
+fn find_output(
+    device: &Known,
+    catalogue: &Catalogue,
+    feature: u32,
+    kind: &str,
+) -> Result<(OutputKind, Range), Option<Vec<String>>> {
+    let (_, key) = device.met.as_ref().ok_or(None)?;
+    let features = catalogue.features(&key.protocol, &key.identifier).ok_or(None)?;
+    let outputs = features
+        .iter()
+        .flat_map(|one| one.output.iter().map(|(kind, output)| (one.index, *kind, output.range)));
+    let mut known = Vec::new();
+    for (index, is, range) in outputs {
+        if index == feature && is.name() == kind {
+            return Ok((is, range));
+        }
+        known.push(format!("{index} {}", is.name()));
+    }
+    Err(Some(known))
+}
+
+/// The range for a limit. What the user said of the lower end before stays, where that is possible.
+fn limit(
+    kind: OutputKind,
+    hardware: Range,
+    most: Cap,
+    earlier: Option<Range>,
+) -> Result<Option<Range>, OfflineError> {
+    let lowest = if kind.is_position() { hardware.min } else { 0 };
+    let most = match most {
+        Cap::Lifted => return Ok(None),
+        Cap::Step(step) => step,
+        Cap::Percent(percent) => {
+            let span = i64::from(hardware.max) - i64::from(lowest);
+            // Down, since it is a limit; but one step must be left, or the output could not be used at all.
+            let steps = (span * i64::from(percent) / 100).max(1);
+            i32::try_from(i64::from(lowest) + steps).unwrap_or(hardware.max)
+        }
+    };
+    let least = lowest.saturating_add(1);
+    if !(least..=hardware.max).contains(&most) {
+        return Err(OfflineError::OutsideRange { wanted: most, min: least, max: hardware.max });
+    }
+    let low = earlier.map_or(lowest, |range| range.min).clamp(lowest, most - 1);
+    Ok(Some(Range::new(low, most)))
+}
+
+/// All known devices, and what the user wants of them.
+pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome, OfflineError> {
+    let devices = Devices::read(config, directories)?;
+    let mut text = String::new();
+    let mut all = Vec::new();
+    for device in &devices.known {
+        let Some((index, key)) = &device.met else { continue };
+        let state = device.resolve(&devices.catalogue);
+        let (refusal, outputs) = match &state {
+            Some(Ok(resolved)) => (None, changed_outputs(resolved)),
+            Some(Err(refusal)) => (Some(refusal.to_string()), Vec::new()),
+            None => (None, Vec::new()),
+        };
+        let name = device.called.as_deref().or(device.model.as_deref()).unwrap_or("(unknown model)");
+        let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
+        line(format!("{:>3}  {name}", index.0));
+        if let (Some(_), Some(model)) = (&device.called, &device.model) {
+            line(format!("     model    {model}"));
+        }
+        line(format!("     address  {} ({})", device.address, key.protocol));
+        if let Some(refusal) = &refusal {
+            line(format!("     not offered: {refusal}"));
+        }
+        for output in &outputs {
+            line(format!("     {}", output.text));
+        }
+        all.push(json!({
+            "DeviceIndex": index.0,
+            "DeviceName": device.model,
+            "DeviceDisplayName": device.called,
+            "Protocol": key.protocol,
+            "Identifier": key.identifier,
+            "Address": key.address,
+            "NotOffered": refusal,
+            "Outputs": outputs.into_iter().map(|output| output.json).collect::<Vec<_>>(),
+        }));
+    }
+    if all.is_empty() {
+        text.push_str("no device was ever connected\n");
+    }
+    let file = directories.config.join(FILE);
+    writeln!(text, "\nchanges go into {}", file.display()).unwrap_or_default();
+    Ok(Outcome { text, json: json!({ "File": file, "Devices": all }), verdict: Verdict::Good })
+}
+
+/// An output that is not as the device has it.
+struct Changed {
+    text: String,
+    json: Value,
+}
+
+fn changed_outputs(resolved: &Resolved) -> Vec<Changed> {
+    let mut changed = Vec::new();
+    for feature in &resolved.features {
+        for output in &feature.outputs {
+            let Some(used) = used(output) else { continue };
+            let place = format!("feature {}, {}", feature.index, output.kind.name());
+            let text = match used {
+                Some(range) => format!(
+                    "{place}: {} to {} of {} to {}",
+                    range.min, range.max, output.hardware.min, output.hardware.max
+                ),
+                None => format!("{place}: disabled"),
+            };
+            let json = json!({
+                "FeatureIndex": feature.index.0,
+                "Kind": output.kind.name(),
+                "Range": used.map(|range| [range.min, range.max]),
+                "Hardware": [output.hardware.min, output.hardware.max],
+            });
+            changed.push(Changed { text, json });
+        }
+    }
+    changed
+}
+
+/// The part of the device's range that is used if it is not all of it: `Some(None)` if it is none of it.
+fn used(output: &ResolvedOutput) -> Option<Option<Range>> {
+    let Some(scale) = &output.scale else { return Some(None) };
+    let shown = scale.shown();
+    let ends = [scale.to_hardware(shown.min), scale.to_hardware(shown.max)];
+    let [Ok(one), Ok(other)] = ends else { return None };
+    let range = Range::new(one.min(other), one.max(other));
+    (range != output.hardware).then_some(Some(range))
+}
