@@ -182,12 +182,23 @@ pub enum ScanWish {
 pub struct TransportStatus {
     /// The bus: `bluetooth`, `serial`, `hid`, `simulated`, ...
     pub transport: &'static str,
+    /// Whether it takes a scan to find its devices.
+    pub finds: Finds,
     /// Whether it can be used.
     pub state: TransportState,
     /// Why it is in that state, for people; empty when there is nothing to say.
     pub reason: String,
     /// What would mend it: a command, a rule, a group; empty when nothing needs mending.
     pub hint: String,
+}
+
+/// When a bus finds its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finds {
+    /// While a scan runs.
+    WhenAsked,
+    /// As they are plugged in or dial in. A scan finds nothing more on it.
+    Unasked,
 }
 
 /// Whether a bus can be used.

@@ -18,7 +18,7 @@ use engine::{
         self, Device, DeviceCommand, DeviceReport, DeviceSetup, InputSetup, ModelSetup, Motion, OnStop,
         OutputSetup, Transfer, TransferFault, Transferred,
     },
-    monitor::{ScanWish, TransportState, TransportStatus},
+    monitor::{Finds, ScanWish, TransportState, TransportStatus},
     protocol::{InputWish, Operation, OutputValue, PluginFault, ProtocolEvent, WriteKind},
     router::{self, DeviceEntry, Front, OutputEntry, OutsideTicket, Peer, Router},
     session::{self, Form, Hello, Limits, Request, Session, Settings, Told},
@@ -274,8 +274,13 @@ impl World {
     }
 
     fn bus(&mut self, state: TransportState) {
-        let status =
-            TransportStatus { transport: "simulated", state, reason: String::new(), hint: String::new() };
+        let status = TransportStatus {
+            transport: "simulated",
+            finds: Finds::WhenAsked,
+            state,
+            reason: String::new(),
+            hint: String::new(),
+        };
         self.route(router::Input::Transport(status));
     }
 

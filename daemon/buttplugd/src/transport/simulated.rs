@@ -14,7 +14,7 @@ use engine::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Access, Discovered, Discovery, FromTransport, Opened, Opener, ScanWish, Transport, TransportEvent,
+    Access, Discovered, Discovery, Finds, FromTransport, Opened, Opener, ScanWish, Transport, TransportEvent,
     TransportFault, TransportState, TransportStatus,
 };
 
@@ -56,6 +56,7 @@ pub enum Appear {
 pub async fn run(mut discovery: Discovery, models: Vec<String>, appear: Appear) {
     let status = TransportStatus {
         transport: NAME,
+        finds: Finds::WhenAsked,
         state: TransportState::Ready,
         reason: String::new(),
         hint: String::new(),

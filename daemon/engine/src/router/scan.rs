@@ -6,7 +6,7 @@ use ipc_schema::error::Reason;
 
 use crate::{
     fault::Fault,
-    monitor::{ScanWish, TransportState, TransportStatus},
+    monitor::{Finds, ScanWish, TransportState, TransportStatus},
     vocabulary::SessionId,
 };
 
@@ -39,7 +39,7 @@ impl Scan {
     /// # Errors
     /// No bus can look; with what each of them says about it.
     pub(super) fn start(&mut self, session: SessionId) -> Result<(), Fault> {
-        if !self.any_ready() {
+        if !self.is_served() {
             return Err(self.unavailable());
         }
         if self.wishes.is_empty() {
@@ -70,15 +70,28 @@ impl Scan {
     }
 
     fn end_if_over(&mut self) -> BTreeSet<SessionId> {
-        let searching = self
-            .transports
-            .values()
-            .any(|status| status.state == TransportState::Ready && !self.ended.contains(status.transport));
-        if searching { BTreeSet::new() } else { std::mem::take(&mut self.wishes) }
+        let is_over = !self.is_served() || self.all_ended();
+        if is_over { std::mem::take(&mut self.wishes) } else { BTreeSet::new() }
     }
 
-    fn any_ready(&self) -> bool {
-        self.transports.values().any(|status| status.state == TransportState::Ready)
+    /// Whether every bus that scans and can has nothing more to find.
+    fn all_ended(&self) -> bool {
+        let mut ready = self.searching().filter(|status| status.state == TransportState::Ready).peekable();
+        ready.peek().is_some() && ready.all(|status| self.ended.contains(status.transport))
+    }
+
+    /// Whether a scan makes sense. Where a bus that would scan is broken, a bus that finds its devices by itself is no answer to
+    /// whoever asks for a scan: it would go on without an end and find nothing.
+    fn is_served(&self) -> bool {
+        if self.searching().any(|status| status.state == TransportState::Ready) {
+            return true;
+        }
+        self.searching().all(|status| status.state == TransportState::Off)
+            && self.transports.values().any(|status| status.state == TransportState::Ready)
+    }
+
+    fn searching(&self) -> impl Iterator<Item = &TransportStatus> {
+        self.transports.values().filter(|status| status.finds == Finds::WhenAsked)
     }
 
     fn unavailable(&self) -> Fault {
@@ -89,7 +102,8 @@ impl Scan {
             );
         }
         let mut text = String::from("no bus can find a device");
-        for (position, status) in self.transports.values().enumerate() {
+        let mended = self.transports.values().filter(|status| status.state != TransportState::Ready);
+        for (position, status) in mended.enumerate() {
             let state = match status.state {
                 TransportState::Ready => "ready",
                 TransportState::Off => "off",
@@ -118,7 +132,22 @@ mod tests {
     const BOB: SessionId = SessionId(2);
 
     fn status(transport: &'static str, state: TransportState) -> TransportStatus {
-        TransportStatus { transport, state, reason: String::new(), hint: String::new() }
+        let finds = if transport == "serial" { Finds::Unasked } else { Finds::WhenAsked };
+        TransportStatus { transport, finds, state, reason: String::new(), hint: String::new() }
+    }
+
+    #[test]
+    fn a_bus_that_finds_its_devices_by_itself_is_no_answer_to_a_scan_that_another_cannot_serve() {
+        let mut scan = Scan::default();
+        scan.status(status("serial", TransportState::Ready));
+        assert_eq!(scan.start(ANN), Ok(()), "there is no other");
+        assert_eq!(scan.status(status("bluetooth", TransportState::Unavailable)), BTreeSet::from([ANN]));
+        let fault = scan.start(ANN).unwrap_err();
+        assert_eq!(fault.text, "no bus can find a device: bluetooth is unavailable");
+        assert_eq!(scan.status(status("bluetooth", TransportState::Off)), BTreeSet::new());
+        assert_eq!(scan.start(ANN), Ok(()), "the user does not want the other");
+        assert_eq!(scan.status(status("bluetooth", TransportState::Ready)), BTreeSet::new());
+        assert_eq!(scan.ended("bluetooth"), BTreeSet::from([ANN]));
     }
 
     #[test]
@@ -137,16 +166,16 @@ mod tests {
     #[test]
     fn a_scan_is_over_when_every_ready_bus_has_nothing_more_to_find() {
         let mut scan = Scan::default();
-        for name in ["bluetooth", "serial"] {
+        for name in ["bluetooth", "simulated"] {
             scan.status(status(name, TransportState::Ready));
         }
         scan.status(status("hid", TransportState::Off));
         assert_eq!(scan.start(ANN), Ok(()));
-        assert_eq!(scan.ended("serial"), BTreeSet::new());
+        assert_eq!(scan.ended("simulated"), BTreeSet::new());
         assert_eq!(scan.ended("bluetooth"), BTreeSet::from([ANN]));
         assert_eq!(scan.wish(), ScanWish::Rest);
         assert_eq!(scan.start(BOB), Ok(()), "and can be started again");
-        assert_eq!(scan.ended("serial"), BTreeSet::new());
+        assert_eq!(scan.ended("simulated"), BTreeSet::new());
     }
 
     #[test]
@@ -163,6 +192,7 @@ mod tests {
         assert_eq!(scan.start(ANN).unwrap_err().reason, Reason::NoTransport);
         scan.status(TransportStatus {
             transport: "bluetooth",
+            finds: Finds::WhenAsked,
             state: TransportState::Unavailable,
             reason: "no adapter".into(),
             hint: "plug one in".into(),

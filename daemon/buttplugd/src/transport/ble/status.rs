@@ -1,10 +1,16 @@
 //! What is said about Bluetooth: its state, why, and what would mend it.
 
-use super::super::{TransportState, TransportStatus};
+use super::super::{Finds, TransportState, TransportStatus};
 use super::NAME;
 
 fn status(state: TransportState, reason: impl Into<String>, hint: &str) -> TransportStatus {
-    TransportStatus { transport: NAME, state, reason: reason.into(), hint: hint.into() }
+    TransportStatus {
+        transport: NAME,
+        finds: Finds::WhenAsked,
+        state,
+        reason: reason.into(),
+        hint: hint.into(),
+    }
 }
 
 /// It is not known yet.

@@ -24,7 +24,7 @@ use crate::{
         scale::OutputScale,
     },
     device::{StopCause, StopScope},
-    monitor::{MonitorRequest, TransportState},
+    monitor::{Finds, MonitorRequest, TransportState},
     protocol::InputWish,
     view::{DeviceView, FeatureView, InputView, InputWays, OutputView},
     vocabulary::{FeatureIndex, InputKind, OutputKind, Range},
@@ -97,6 +97,7 @@ fn input(router: &mut Router, now: Instant, line: &str, effects: &mut Vec<Effect
         },
         ["bus", transport, state] => Input::Transport(TransportStatus {
             transport: bus(transport),
+            finds: Finds::WhenAsked,
             state: match state {
                 "ready" => TransportState::Ready,
                 "off" => TransportState::Off,
