@@ -6,6 +6,7 @@
 pub mod bus;
 
 pub mod bluez;
+pub mod pty;
 
 pub mod artifact;
 pub mod plugins;

@@ -26,7 +26,7 @@ use crate::{
     definitions::{Folders, Templates},
     hub::Hub,
     plugin::{LoadError, PluginHost},
-    transport::{Discovery, ble, simulated},
+    transport::{self, Discovery, ble, hid, serial, simulated},
 };
 
 /// Plugin folders of the distribution and of the machine's administrator; later ones win.
@@ -90,7 +90,7 @@ impl Devices {
         };
         let (arrivals, discovery) = Arrivals::new(parts, &directories.state)?;
         let mut buses = JoinSet::new();
-        start_buses(&mut buses, config, &discovery, arrivals.left_running());
+        start_buses(&mut buses, config, &discovery, &catalogue, arrivals.left_running());
         hub.facts(facts).await;
         let arrivals = tokio::spawn(arrivals.run());
         Ok(Self { hub: hub.clone(), directories: directories.clone(), catalogue, closing, arrivals, buses })
@@ -129,11 +129,27 @@ impl Devices {
     }
 }
 
-fn start_buses(buses: &mut JoinSet<()>, config: &Config, discovery: &Discovery, left_running: Vec<String>) {
+fn start_buses(
+    buses: &mut JoinSet<()>,
+    config: &Config,
+    discovery: &Discovery,
+    catalogue: &watch::Sender<Arc<Catalogue>>,
+    left_running: Vec<String>,
+) {
     if config.transports.bluetooth {
         let reconnect = if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
         let settings = ble::Settings { reconnect, left_running };
         buses.spawn(ble::run(discovery.clone(), settings));
+    }
+    if config.transports.hid {
+        buses.spawn(hid::run(discovery.clone(), catalogue.subscribe()));
+    } else {
+        buses.spawn(transport::off(discovery.clone(), hid::NAME, "transports.hid"));
+    }
+    if config.transports.serial {
+        buses.spawn(serial::run(discovery.clone(), catalogue.subscribe()));
+    } else {
+        buses.spawn(transport::off(discovery.clone(), serial::NAME, "transports.serial"));
     }
     if config.simulated.enabled {
         let models = config.simulated.models.clone();

@@ -4,10 +4,19 @@
 //! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
 
 pub mod ble;
+pub mod hid;
+pub mod serial;
 pub mod simulated;
 
+mod nodes;
+mod places;
+mod ready;
+mod thread;
+mod uevent;
+mod visits;
+
 use async_trait::async_trait;
-pub use engine::monitor::{ScanWish, TransportState, TransportStatus};
+pub use engine::monitor::{Finds, ScanWish, TransportState, TransportStatus};
 use engine::{
     advertisement::Advertisement,
     protocol::{Endpoint, WriteKind},
@@ -152,4 +161,19 @@ pub struct Discovery {
     pub wish: watch::Receiver<ScanWish>,
     /// Where to tell. Bounded: a bus waits rather than floods.
     pub tell: mpsc::Sender<FromTransport>,
+}
+
+/// Says once that the user has switched a bus off, so that nobody wonders why it finds nothing. `key` is the setting.
+pub async fn off(discovery: Discovery, transport: &'static str, key: &'static str) {
+    let status = TransportStatus {
+        transport,
+        // Where it is off, it does not count, however it would find.
+        finds: Finds::Unasked,
+        state: TransportState::Off,
+        reason: "it is switched off in the configuration".to_owned(),
+        hint: format!("set `{key}` in buttplugd.toml, then `systemctl --user restart buttplugd`"),
+    };
+    if discovery.tell.send(FromTransport::Status(status)).await.is_err() {
+        tracing::debug!(transport, "nobody hears that a bus is off");
+    }
 }

@@ -392,6 +392,11 @@ impl Catalogue {
         self.matches.find(advertisement, id).into_iter().filter_map(candidate).collect()
     }
 
+    /// The serial ports that definitions name by path. No listing of the system's ports need have them.
+    pub fn serial_ports(&self) -> impl Iterator<Item = &str> {
+        self.matches.serial_ports()
+    }
+
     /// The protocol with this id.
     #[must_use]
     pub fn protocol(&self, id: &str) -> Option<&Arc<ProtocolEntry>> {

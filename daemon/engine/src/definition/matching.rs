@@ -218,6 +218,11 @@ impl MatchIndex {
         }
     }
 
+    /// The serial ports that are named by path.
+    pub(super) fn serial_ports(&self) -> impl Iterator<Item = &str> {
+        self.ports.keys().map(String::as_str)
+    }
+
     pub(super) fn add_hid(&mut self, layer: Layer, protocol: ProtocolNumber, one: &HidMatch) {
         let target = self.target(layer, protocol, Way::Hid);
         for id in &one.ids {
