@@ -14,7 +14,7 @@ pub enum ClientMessage {
     Ping(Plain),
     /// Asks for the same text back.
     Test(Test),
-    /// Asks for the server's log from a level on.
+    /// Asks for a log, from a level on. This server tells a session about itself only.
     RequestLog(RequestLog),
     /// Starts looking for devices.
     StartScanning(Plain),

@@ -13,7 +13,7 @@ pub enum ClientMessage {
     RequestServerInfo(RequestServerInfo),
     /// Restarts the ping deadline.
     Ping(Plain),
-    /// Asks for the server's log from a level on.
+    /// Asks for a log, from a level on; a wish that v2 has no message to fulfil with.
     RequestLog(RequestLog),
     /// Starts looking for devices.
     StartScanning(Plain),

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     command::{Answer, Event},
     fault::Fault,
-    session::{Request, Welcome},
+    session::{LogLevel, Request, Welcome},
     view::DeviceList,
     vocabulary::RequestId,
 };
@@ -52,6 +52,11 @@ pub(crate) trait Dialect {
 
     /// The message for an event; `None` for one that this version has no message for. `devices` is as it was after the event.
     fn event(event: &Event, devices: &DeviceList) -> Option<Self::Reply>;
+
+    /// A line of the session's log; `None` for a version that has no message for one.
+    fn log(_level: LogLevel, _text: &str) -> Option<Self::Reply> {
+        None
+    }
 }
 
 /// A request in the engine's words.
@@ -172,6 +177,16 @@ pub(crate) fn write_event(
     devices: &DeviceList,
 ) -> Option<Result<Vec<u8>, Fault>> {
     with_dialect!(version, D => D::event(event, devices).map(|message| write(&message, encoding)))
+}
+
+/// Writes a line of the session's log; `None` for a version that has no message for one.
+pub(crate) fn write_log(
+    version: SpecVersion,
+    encoding: codec::Encoding,
+    level: LogLevel,
+    text: &str,
+) -> Option<Result<Vec<u8>, Fault>> {
+    with_dialect!(version, D => D::log(level, text).map(|message| write(&message, encoding)))
 }
 
 fn write<M: Serialize>(message: &M, encoding: codec::Encoding) -> Result<Vec<u8>, Fault> {

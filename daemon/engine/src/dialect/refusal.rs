@@ -13,11 +13,11 @@ pub(super) fn raw() -> Fault {
     )
 }
 
-/// `RequestLog`: the log tells what other clients do.
+/// `RequestLog` of v2, which takes the wish but has no message to fulfil it with.
 pub(super) fn log() -> Fault {
     Fault::new(
         Reason::MessageNotSupported,
-        "the log is not given to clients, since it tells what others do; read it with `journalctl --user -u buttplugd`",
+        "this session's spec version has no message for a line of the log; read it with `journalctl --user -u buttplugd`",
     )
 }
 

@@ -323,3 +323,31 @@ fn subscribed_readings_reach_v3_and_v4_only() {
         }}])
     );
 }
+
+#[test]
+fn a_log_is_for_v0_and_v1_and_v2_can_only_say_that_it_wants_none() {
+    let wish = |level: &str| json!({"RequestLog": {"Id": 1, "LogLevel": level}});
+    let levels = [
+        ("Off", LogLevel::Off),
+        ("Fatal", LogLevel::Fatal),
+        ("Error", LogLevel::Error),
+        ("Warn", LogLevel::Warn),
+        ("Info", LogLevel::Info),
+        ("Debug", LogLevel::Debug),
+        ("Trace", LogLevel::Trace),
+    ];
+    for version in [V0, V1] {
+        for (name, level) in levels {
+            assert_eq!(ask(version, &wish(name)), Ok(Asked::usual(Request::Log(level))), "{version}");
+            let bytes = write_log(version, Encoding::Json, level, "so").unwrap().unwrap();
+            let expected = json!([{"Log": {"Id": 0, "LogLevel": name, "LogMessage": "so"}}]);
+            assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected, "{version}");
+        }
+    }
+    assert_eq!(ask(V2, &wish("Off")), Ok(Asked::usual(Request::Log(LogLevel::Off))));
+    refuses(V2, wish("Error"), Reason::MessageNotSupported);
+    refuses(V3, wish("Off"), Reason::UnknownMessage);
+    for version in [V2, V3, SpecVersion::V4] {
+        assert!(write_log(version, Encoding::Json, LogLevel::Error, "so").is_none(), "{version}");
+    }
+}

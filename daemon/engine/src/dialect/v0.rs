@@ -12,7 +12,7 @@ use super::{Asked, Dialect, Reply, refusal, settings, tables};
 use crate::{
     command::{Answer, Command, Event, StopTarget, StopWhat},
     fault::Fault,
-    session::{Hello, Request, Welcome},
+    session::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, RequestId},
 };
@@ -31,7 +31,7 @@ impl Dialect for V0 {
             }
             ClientMessage::Ping(_) => Request::Ping,
             ClientMessage::Test(test) => Request::Echo(test.test_string),
-            ClientMessage::RequestLog(_) => return Err(refusal::log()),
+            ClientMessage::RequestLog(wish) => Request::Log(wanted_level(wish.log_level)),
             ClientMessage::StartScanning(_) => Request::Command(Command::StartScanning),
             ClientMessage::StopScanning(_) => Request::Command(Command::StopScanning),
             ClientMessage::RequestDeviceList(_) => Request::Command(Command::ListDevices),
@@ -102,6 +102,38 @@ impl Dialect for V0 {
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
             Event::OutputsChanged(_) => None,
         }
+    }
+
+    fn log(level: LogLevel, text: &str) -> Option<ServerMessage> {
+        Some(ServerMessage::Log(v0::Log {
+            id: 0,
+            log_level: shown_level(level),
+            log_message: text.to_owned(),
+        }))
+    }
+}
+
+const fn wanted_level(level: v0::LogLevel) -> LogLevel {
+    match level {
+        v0::LogLevel::Off => LogLevel::Off,
+        v0::LogLevel::Fatal => LogLevel::Fatal,
+        v0::LogLevel::Error => LogLevel::Error,
+        v0::LogLevel::Warn => LogLevel::Warn,
+        v0::LogLevel::Info => LogLevel::Info,
+        v0::LogLevel::Debug => LogLevel::Debug,
+        v0::LogLevel::Trace => LogLevel::Trace,
+    }
+}
+
+const fn shown_level(level: LogLevel) -> v0::LogLevel {
+    match level {
+        LogLevel::Off => v0::LogLevel::Off,
+        LogLevel::Fatal => v0::LogLevel::Fatal,
+        LogLevel::Error => v0::LogLevel::Error,
+        LogLevel::Warn => v0::LogLevel::Warn,
+        LogLevel::Info => v0::LogLevel::Info,
+        LogLevel::Debug => v0::LogLevel::Debug,
+        LogLevel::Trace => v0::LogLevel::Trace,
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     command::{Answer, Command, Event, StopTarget, StopWhat},
     fault::Fault,
-    session::{Hello, Request, Welcome},
+    session::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, RequestId},
 };
@@ -34,7 +34,7 @@ impl Dialect for V1 {
             }
             ClientMessage::Ping(_) => Request::Ping,
             ClientMessage::Test(test) => Request::Echo(test.test_string),
-            ClientMessage::RequestLog(_) => return Err(refusal::log()),
+            ClientMessage::RequestLog(wish) => Request::Log(wanted_level(wish.log_level)),
             ClientMessage::StartScanning(_) => Request::Command(Command::StartScanning),
             ClientMessage::StopScanning(_) => Request::Command(Command::StopScanning),
             ClientMessage::RequestDeviceList(_) => Request::Command(Command::ListDevices),
@@ -118,6 +118,38 @@ impl Dialect for V1 {
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
             Event::OutputsChanged(_) => None,
         }
+    }
+
+    fn log(level: LogLevel, text: &str) -> Option<ServerMessage> {
+        Some(ServerMessage::Log(v1::Log {
+            id: 0,
+            log_level: shown_level(level),
+            log_message: text.to_owned(),
+        }))
+    }
+}
+
+const fn wanted_level(level: v1::LogLevel) -> LogLevel {
+    match level {
+        v1::LogLevel::Off => LogLevel::Off,
+        v1::LogLevel::Fatal => LogLevel::Fatal,
+        v1::LogLevel::Error => LogLevel::Error,
+        v1::LogLevel::Warn => LogLevel::Warn,
+        v1::LogLevel::Info => LogLevel::Info,
+        v1::LogLevel::Debug => LogLevel::Debug,
+        v1::LogLevel::Trace => LogLevel::Trace,
+    }
+}
+
+const fn shown_level(level: LogLevel) -> v1::LogLevel {
+    match level {
+        LogLevel::Off => v1::LogLevel::Off,
+        LogLevel::Fatal => v1::LogLevel::Fatal,
+        LogLevel::Error => v1::LogLevel::Error,
+        LogLevel::Warn => v1::LogLevel::Warn,
+        LogLevel::Info => v1::LogLevel::Info,
+        LogLevel::Debug => v1::LogLevel::Debug,
+        LogLevel::Trace => v1::LogLevel::Trace,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     command::{Answer, Command, Event, Reading, StopTarget, StopWhat},
     fault::Fault,
     protocol::InputWish,
-    session::{Hello, Request, Welcome},
+    session::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, InputKind, RequestId},
 };
@@ -32,6 +32,9 @@ impl Dialect for V2 {
                 Request::Hello(Hello::without_extensions(hello.client_name, SpecVersion::V2))
             }
             ClientMessage::Ping(_) => Request::Ping,
+            ClientMessage::RequestLog(wish) if wish.log_level == v2::LogLevel::Off => {
+                Request::Log(LogLevel::Off)
+            }
             ClientMessage::RequestLog(_) => return Err(refusal::log()),
             ClientMessage::StartScanning(_) => Request::Command(Command::StartScanning),
             ClientMessage::StopScanning(_) => Request::Command(Command::StopScanning),

@@ -130,7 +130,7 @@ fn read_hello(envelope: &Envelope) -> Result<Hello, Fault> {
         })?;
     match asked.request {
         Request::Hello(hello) => Ok(hello),
-        Request::Ping | Request::Disconnect | Request::Echo(_) | Request::Command(_) => {
+        Request::Ping | Request::Disconnect | Request::Echo(_) | Request::Log(_) | Request::Command(_) => {
             Err(Fault::new(Reason::HandshakeExpected, "the first message must be the handshake"))
         }
     }

@@ -5,6 +5,7 @@
 //! may drive is not decided here but by the [`router`](crate::router).
 
 mod hello;
+mod log;
 mod open;
 mod pending;
 mod settings;
@@ -22,11 +23,14 @@ use ipc_schema::{
     version::SpecVersion,
 };
 
-pub use self::settings::{Form, Limits, Settings};
 use self::{
     hello::Awaiting,
     open::{Next, Open},
     voice::Voice,
+};
+pub use self::{
+    log::LogLevel,
+    settings::{Form, Limits, Settings},
 };
 use crate::{
     command::{Command, Event, Outcome},
@@ -47,6 +51,8 @@ pub enum Request {
     Disconnect,
     /// `Test` of v0 and v1: the same text back, or an error for the text `Error`.
     Echo(String),
+    /// `RequestLog` of v0 and v1: lines about this session, up to a level, from now on.
+    Log(LogLevel),
     /// For the router.
     Command(Command),
 }
@@ -354,7 +360,7 @@ impl Session {
             Event::Reading(_) | Event::ScanningFinished | Event::OutputsChanged(_) => {}
         }
         if let State::Open(open) = &self.state {
-            effects.extend(open.event(event, &self.devices));
+            open.event(event, &self.devices, effects);
         }
     }
 

@@ -10,6 +10,7 @@ use ipc_schema::{
 
 use super::{
     Dispatch, Effect, Form, Limits, Request,
+    log::Log,
     pending::{Pending, Requested},
     voice::Voice,
 };
@@ -31,6 +32,7 @@ pub(super) struct Open {
     limits: Limits,
     ping: Option<Ping>,
     pending: Pending,
+    log: Log,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,7 @@ pub(super) enum Next {
 impl Open {
     pub(super) fn new(voice: Voice, limits: Limits, ping_limit: Option<Duration>, now: Instant) -> Self {
         let ping = ping_limit.map(|limit| Ping { limit, due: now + limit });
-        Self { voice, limits, ping, pending: Pending::default() }
+        Self { voice, limits, ping, pending: Pending::default(), log: Log::default() }
     }
 
     pub(super) const fn form(&self) -> Form {
@@ -80,12 +82,12 @@ impl Open {
         match asked {
             Ok(asked) if position >= self.limits.messages_in_frame && !is_stop(&asked.request) => {
                 let text = format!("a frame may hold {} messages", self.limits.messages_in_frame);
-                effects.extend(self.voice.fault(id, &Fault::new(Reason::TooManyRequests, text), devices));
+                self.refuse(id, &Fault::new(Reason::TooManyRequests, text), devices, effects);
                 Next::GoOn
             }
             Ok(asked) => self.request(now, id, asked, devices, dispatches, effects),
             Err(fault) => {
-                effects.extend(self.voice.fault(id, &fault, devices));
+                self.refuse(id, &fault, devices, effects);
                 Next::GoOn
             }
         }
@@ -114,6 +116,12 @@ impl Open {
                 if let Some(ping) = &mut self.ping {
                     ping.due = now + ping.limit;
                 }
+                effects.extend(self.done(id, devices));
+                effects.extend(self.log.pinged(self.voice));
+                return Next::GoOn;
+            }
+            Request::Log(level) => {
+                self.log.level = level;
                 Ok(Answer::Done)
             }
             Request::Disconnect => return Next::Disconnect(id),
@@ -128,8 +136,17 @@ impl Open {
                 Err(Fault::new(Reason::HandshakeRepeated, "the handshake of this session is done already"))
             }
         };
-        effects.extend(self.voice.outcome(id, Shape::Usual, outcome, devices));
+        match outcome {
+            Ok(answer) => effects.extend(self.voice.outcome(id, Shape::Usual, Ok(answer), devices)),
+            Err(fault) => self.refuse(id, &fault, devices, effects),
+        }
         Next::GoOn
+    }
+
+    /// Tells the client that its request failed, and its log after that.
+    fn refuse(&self, id: RequestId, fault: &Fault, devices: &DeviceList, effects: &mut Vec<Effect>) {
+        effects.extend(self.voice.fault(id, fault, devices));
+        effects.extend(self.log.failed(self.voice, id, fault));
     }
 
     /// Whether the session may ask for this now.
@@ -165,14 +182,17 @@ impl Open {
         devices: &DeviceList,
         effects: &mut Vec<Effect>,
     ) {
-        let voice = self.voice;
+        let (voice, log) = (self.voice, self.log);
         self.pending.answered(ticket, outcome, |request, outcome| {
+            let line = outcome.as_ref().err().and_then(|fault| log.failed(voice, request.id, fault));
             effects.extend(voice.outcome(request.id, request.shape, outcome, devices));
+            effects.extend(line);
         });
     }
 
-    pub(super) fn event(&self, event: &Event, devices: &DeviceList) -> Option<Effect> {
-        self.voice.event(event, devices)
+    pub(super) fn event(&self, event: &Event, devices: &DeviceList, effects: &mut Vec<Effect>) {
+        effects.extend(self.voice.event(event, devices));
+        effects.extend(self.log.event(self.voice, event));
     }
 
     /// Replies to everything that still waits, since no answer will reach this session any more.

@@ -6,7 +6,7 @@ use ipc_schema::{
     version::SpecVersion,
 };
 
-use super::{Effect, Form, Told, Welcome};
+use super::{Effect, Form, LogLevel, Told, Welcome};
 use crate::{
     command::{Event, Outcome},
     dialect::{self, Failure, Reply, Shape},
@@ -63,6 +63,20 @@ impl Voice {
         match self.form {
             Form::Typed => Some(Effect::Tell(Told::Echo { id, text })),
             Form::Bytes(encoding) => self.send(encoding, id, Reply::Echo(&text), devices),
+        }
+    }
+
+    /// `None` for a version, or a front, that has no log.
+    pub(super) fn log(self, level: LogLevel, text: &str) -> Option<Effect> {
+        match self.form {
+            Form::Typed => None,
+            Form::Bytes(encoding) => match dialect::write_log(self.version, encoding, level, text)? {
+                Ok(payload) => Some(Effect::Send(payload)),
+                Err(fault) => {
+                    tracing::warn!(version = %self.version, %fault, "a line of the log could not be written");
+                    None
+                }
+            },
         }
     }
 

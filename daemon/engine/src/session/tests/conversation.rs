@@ -327,3 +327,41 @@ fn message_pack_says_the_same() {
     assert_eq!(replies.len(), 2);
     assert_eq!(*replies[1], codec::encode(&reply, codec::Encoding::MessagePack).unwrap());
 }
+
+#[test]
+fn a_session_that_asked_for_a_log_is_told_of_itself_until_it_wants_no_more() {
+    check(
+        r#"
+        > [{"RequestServerInfo":{"Id":1,"ClientName":"a","MessageVersion":1}}]
+        = opened "a" v1 ping None
+        < [{"ServerInfo":{"Id":1,"ServerName":"test","MajorVersion":0,"MinorVersion":0,"BuildVersion":0,"MessageVersion":1,"MaxPingTime":0}}]
+        > [{"RequestLog":{"Id":2,"LogLevel":"Debug"}}]
+        < [{"Ok":{"Id":2}}]
+        > [{"Ping":{"Id":3}}]
+        < [{"Ok":{"Id":3}}]
+        < [{"Log":{"Id":0,"LogLevel":"Debug","LogMessage":"ping"}}]
+        event added
+        < [{"DeviceAdded":{"Id":0,"DeviceIndex":7,"DeviceName":"Toy","DeviceMessages":{"SingleMotorVibrateCmd":{},"VibrateCmd":{"FeatureCount":1},"StopDeviceCmd":{}}}}]
+        < [{"Log":{"Id":0,"LogLevel":"Info","LogMessage":"device 7 came: Toy"}}]
+        > [{"RequestLog":{"Id":4,"LogLevel":"Info"}}]
+        < [{"Ok":{"Id":4}}]
+        > [{"Ping":{"Id":5}}]
+        < [{"Ok":{"Id":5}}]
+        > [{"VibrateCmd":{"Id":6,"DeviceIndex":7,"Speeds":[{"Index":0,"Speed":1.0}]}}]
+        = dispatch 1 set 7.0.vibrate=20
+        answer 1 write-failed
+        < [{"Error":{"Id":6,"ErrorMessage":"because","ErrorCode":4}}]
+        < [{"Log":{"Id":0,"LogLevel":"Error","LogMessage":"request 6 failed: because (write-failed)"}}]
+        > [{"Explode":{"Id":7}}]
+        < [{"Error":{"Id":7,"ErrorMessage":"no spec version has a message `Explode`","ErrorCode":3}}]
+        < [{"Log":{"Id":0,"LogLevel":"Error","LogMessage":"request 7 failed: no spec version has a message `Explode` (unknown-message)"}}]
+        event finished
+        < [{"ScanningFinished":{"Id":0}}]
+        < [{"Log":{"Id":0,"LogLevel":"Info","LogMessage":"the scan has ended"}}]
+        > [{"RequestLog":{"Id":8,"LogLevel":"Off"}}]
+        < [{"Ok":{"Id":8}}]
+        event removed
+        < [{"DeviceRemoved":{"Id":0,"DeviceIndex":7}}]
+        "#,
+    );
+}
