@@ -113,6 +113,8 @@ pub struct Arrivals {
     wish: watch::Sender<ScanWish>,
     /// Until when devices are looked for although no client scans.
     look_until: Option<Instant>,
+    /// The devices that are then looked for.
+    sought: BTreeSet<DeviceIndex>,
 }
 
 impl Arrivals {
@@ -127,6 +129,7 @@ impl Arrivals {
         let (ask, questions) = mpsc::channel(IDENTIFY_QUEUE);
         let hub_wish = parts.hub.scan_wish();
         let (wish, wishes) = watch::channel(ScanWish::Rest);
+        let sought = parts.left_running.clone();
         let look_until = (!parts.left_running.is_empty()).then(|| Instant::now() + LOOK_FOR);
         let arrivals = Self {
             hub: parts.hub,
@@ -147,6 +150,7 @@ impl Arrivals {
             hub_wish,
             wish,
             look_until,
+            sought,
         };
         Ok((arrivals, Discovery { wish: wishes, tell }))
     }
@@ -311,6 +315,10 @@ impl Arrivals {
         };
         let key = DeviceKey { protocol: id.to_owned(), identifier: identifier.to_owned(), address: place.1 };
         let index = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
+        if self.sought.remove(&index) && self.sought.is_empty() {
+            self.look_until = None;
+            self.update_wish();
+        }
         let left = if self.left.contains(&index) { Motion::MayRun } else { Motion::AtRest };
         Ok(Identity {
             entry: identity::entry(&resolved, index, place.0),
@@ -346,7 +354,8 @@ impl Arrivals {
             // A device that may be running is looked for in any case.
             Reconnect::Wait => is_lost && ended.motion == Motion::MayRun,
         };
-        if look {
+        if let Some(index) = ended.index().filter(|_| look) {
+            self.sought.insert(index);
             self.look_until = Some(now + LOOK_FOR);
             self.update_wish();
         }
@@ -371,6 +380,7 @@ impl Arrivals {
         let now = Instant::now();
         if self.look_until.is_some_and(|until| until <= now) {
             self.look_until = None;
+            self.sought.clear();
             self.update_wish();
         }
         for discovered in self.attempts.due(now) {
