@@ -270,7 +270,12 @@ fn wrong_messages() -> Vec<Wrong> {
     vec![
         // The handshake.
         before("no handshake", json!([{ "Ping": { "Id": 3 } }]), 3, 1),
-        before("no handshake, but a stop", json!([{ "StopCmd": { "Id": 3 } }]), 3, 1),
+        before(
+            "no handshake, but a stop of one device",
+            json!([{ "StopCmd": { "Id": 3, "DeviceIndex": 0 } }]),
+            3,
+            1,
+        ),
         before("no handshake, not even a message", json!("hello"), 0, 3),
         before("a handshake without a name", json!([{ "RequestServerInfo": { "Id": 3 } }]), 3, 1),
         before("a handshake with Id 0", hello(0, 4), 0, 3),

@@ -46,3 +46,33 @@ async fn too_many_sessions_are_told_so() {
         peer.request("Ping", json!({})).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn everything_can_be_stopped_without_a_session() {
+    let home = Home::new().unwrap();
+    let mut service = Launch::new(&home).arg("--simulated").arg("--no-dbus").start().await.unwrap();
+    let mut driver = Peer::socket(service.socket()).await.unwrap();
+    driver.open_with("driver", json!({ "Extensions": ["monitor"] })).await.unwrap();
+    driver.request("StartScanning", json!({})).await.unwrap();
+    let list = driver.event("DeviceList").await.unwrap();
+    let index = list["Devices"]["0"]["DeviceIndex"].clone();
+    let vibrate =
+        json!({ "DeviceIndex": index, "FeatureIndex": 0, "Command": { "Vibrate": { "Value": 10 } } });
+    let reply = driver.request("OutputCmd", vibrate).await.unwrap();
+    assert!(reply.get("Ok").is_some(), "{reply}");
+
+    for (name, encoded) in [("StopCmd", "socket"), ("StopAllDevices", "websocket")] {
+        let mut hotkey = match encoded {
+            "socket" => Peer::socket(service.socket()).await.unwrap(),
+            _ => Peer::websocket_over_unix(service.socket()).await.unwrap(),
+        };
+        let reply = hotkey.request(name, json!({})).await.unwrap();
+        assert!(reply.get("Ok").is_some(), "{name}: {reply}");
+    }
+    let outputs = driver.request("RequestOutputs", json!({})).await.unwrap();
+    assert!(
+        outputs.to_string().contains("\"Value\":0") && !outputs.to_string().contains("\"Value\":10"),
+        "{outputs}"
+    );
+    service.assert_alive();
+}

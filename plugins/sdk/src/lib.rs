@@ -26,7 +26,7 @@
 //! plugin_sdk::export! { id: "acme", protocols: { "acme-wave" => Wave } }
 //! ```
 //!
-//! With the feature `driver` there are also [`driver`], which plays the service in an author's tests, and [`vectors`],
+//! With the feature `driver` there are also `driver`, which plays the service in an author's tests, and `vectors`,
 //! which runs the golden vectors beside a plugin. With the feature `sealed` there is [`Seal`].
 //!
 //! The crate does not protect the service from a plugin: a segfault or a loop in a plugin is one in the service.

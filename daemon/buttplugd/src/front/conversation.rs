@@ -162,8 +162,11 @@ impl<W: Wire> Conversation<W> {
     async fn until_end(&mut self) -> End {
         let mut timer = Box::pin(sleep_until(tokio::time::Instant::now()));
         loop {
-            if let Some(end) = self.do_effects().await {
-                return end;
+            // An effect may lead to others.
+            while !self.effects.is_empty() {
+                if let Some(end) = self.do_effects().await {
+                    return end;
+                }
             }
             // A client that does not read gets nothing more done, and its answers stay with the hub.
             let reading = if self.wire.unsent() < UNSENT_MAX { Reading::On } else { Reading::Paused };

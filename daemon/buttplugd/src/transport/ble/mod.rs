@@ -1,7 +1,7 @@
 //! Bluetooth LE, through BlueZ with `btleplug`.
 //!
 //! [`run`] keeps a *radio* going: it watches BlueZ and its adapters, looks for devices while that is wanted, and tells what
-//! it sees. Each open device is a *link* of its own. Both run on threads of their own ([`quarantine`]), because btleplug
+//! it sees. Each open device is a *link* of its own. Both run on threads of their own (`quarantine`), because btleplug
 //! blocks while it connects to the bus, can panic in a task, and leaves match rules and connections behind: all of that
 //! ends with the thread.
 //!
