@@ -1,7 +1,7 @@
 //! HID devices, over USB and Bluetooth, through the hidraw nodes of the kernel.
 //!
 //! Nodes are told of as they come and go, with their ids; one is opened only when a definition names the ids. What its reports
-//! mean is the protocol's business. [`node`] is an open one.
+//! mean is the protocol's business. `node` is an open one.
 
 pub(super) mod node;
 

@@ -1,7 +1,7 @@
 //! Serial ports: those of USB adapters and of the machine, and those that a definition names by path.
 //!
 //! Ports are told of as they come and go. None is opened here for looking: only when a definition names it, by its path or by
-//! the USB ids of its adapter, and then by the device's task. [`port`] is an open one.
+//! the USB ids of its adapter, and then by the device's task. `port` is an open one.
 
 mod port;
 
