@@ -135,6 +135,7 @@ pub(super) fn setup(resolved: &Resolved, transport: &str, left: Motion) -> Model
     ModelSetup {
         inputs: inputs.collect(),
         gap: Duration::from_millis(gap.into()),
+        packet_gap: Duration::from_millis(resolved.packet_gap_ms.into()),
         gather: if gathers { BLUETOOTH_GATHER } else { Duration::ZERO },
         keep_alive: resolved.keep_alive.map(|keep_alive| KeepAlive {
             every: Duration::from_millis(keep_alive.every_ms.into()),

@@ -456,6 +456,7 @@ impl Catalogue {
             variant: variant.map(str::to_owned),
             features: resolved,
             message_gap_ms: wishes.message_gap_ms.or(entry.definition.message_gap_ms),
+            packet_gap_ms: entry.definition.packet_gap_ms.unwrap_or(0),
             keep_alive: entry.definition.keep_alive,
             bring_up_limit_ms: entry.definition.bring_up_limit_ms,
             index: wishes.index,

@@ -43,6 +43,9 @@ pub struct Protocol {
     pub code: bool,
     /// The shortest time between two packets, in milliseconds. Default: what the transport needs (75 for Bluetooth).
     pub message_gap_ms: Option<u32>,
+    /// The least time between any two packets, those of one set and of one stop among them, in milliseconds: for devices that
+    /// lose the first of two that follow each other too closely. At most 500. Default: 0.
+    pub packet_gap_ms: Option<u32>,
     /// For devices that stop, or hang up, unless they hear something now and then.
     pub keep_alive: Option<KeepAlive>,
     /// How long bring-up may take, in milliseconds, for devices that wait for a button, say. Default: 30000.

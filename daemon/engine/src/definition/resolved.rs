@@ -29,6 +29,8 @@ pub struct Resolved {
     pub features: Vec<ResolvedFeature>,
     /// The shortest time between two packets, if the user or the definition says one.
     pub message_gap_ms: Option<u32>,
+    /// The least time between any two packets.
+    pub packet_gap_ms: u32,
     /// When it must hear something.
     pub keep_alive: Option<KeepAlive>,
     /// How long bring-up may take, if the definition says.
@@ -74,7 +76,7 @@ impl Resolved {
             index,
             name: self.name.clone(),
             display_name: self.display_name.clone(),
-            message_gap_ms: self.message_gap_ms.unwrap_or(default_gap_ms),
+            message_gap_ms: self.message_gap_ms.unwrap_or(default_gap_ms).max(self.packet_gap_ms),
             features,
         }
     }

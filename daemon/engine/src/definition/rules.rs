@@ -18,6 +18,9 @@ const SHORTEST_KEEP_ALIVE_MS: u32 = 20;
 /// A longer gap between packets would make a device look dead.
 const LONGEST_GAP_MS: u32 = 10_000;
 
+/// The packets of a stop wait for each other so long.
+const LONGEST_PACKET_GAP_MS: u32 = 500;
+
 /// Takes a key path and what is wrong there.
 pub(super) type Report<'a> = dyn FnMut(String, String) + 'a;
 
@@ -107,6 +110,9 @@ fn check_protocol(protocol: &Protocol, library: Option<&str>, at: &str, report: 
         report(format!("{at}.params"), "are for code, and this protocol has none".into());
     }
     check_gap(protocol.message_gap_ms, at, report);
+    if protocol.packet_gap_ms.is_some_and(|gap| gap > LONGEST_PACKET_GAP_MS) {
+        report(format!("{at}.packet_gap_ms"), format!("is above {LONGEST_PACKET_GAP_MS}"));
+    }
     if let Some(keep_alive) = protocol.keep_alive
         && keep_alive.every_ms < SHORTEST_KEEP_ALIVE_MS
     {

@@ -53,6 +53,10 @@ impl Device {
             let goes_on = match &self.call {
                 Some(call) if call.is_with_plugin() => return,
                 Some(_) => {
+                    let waits = self.next_packet_due().is_some_and(|due| due > now) && !self.gives_way(now);
+                    if waits {
+                        return;
+                    }
                     self.next_operation(now, effects);
                     true
                 }
@@ -109,8 +113,35 @@ impl Device {
         }
     }
 
+    /// When the next operation of the call under way may be done, if it is a packet that has to keep its distance.
+    pub(super) fn next_packet_due(&self) -> Option<Instant> {
+        let call = self.call.as_ref()?;
+        let Phase::Operations(operations) = &call.phase else { return None };
+        if self.transfer.is_some() {
+            return None;
+        }
+        match operations.front()? {
+            Operation::Write { .. } => self.spacing.due(call),
+            Operation::Read { .. }
+            | Operation::Subscribe { .. }
+            | Operation::Unsubscribe { .. }
+            | Operation::Timer { .. }
+            | Operation::Identified { .. }
+            | Operation::Ready
+            | Operation::Reading { .. }
+            | Operation::InputFailed { .. }
+            | Operation::Log { .. } => None,
+        }
+    }
+
+    /// Whether packets of the call under way are dropped now because a stop is due.
+    fn gives_way(&self, now: Instant) -> bool {
+        let gives_way = self.call.as_ref().is_some_and(|call| call.cause.gives_way());
+        gives_way && !self.is_coming_up() && self.stops.is_due(now)
+    }
+
     fn next_operation(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let gives_way = !self.is_coming_up() && self.stops.is_due(now);
+        let gives_way = self.gives_way(now);
         let Some(call) = &mut self.call else { return };
         let Phase::Operations(operations) = &mut call.phase else { return };
         let Some(operation) = operations.pop_front() else {
@@ -120,7 +151,7 @@ impl Device {
             return;
         };
         let transfer = match operation {
-            Operation::Write { .. } | Operation::Read { .. } if gives_way && call.cause.gives_way() => {
+            Operation::Write { .. } | Operation::Read { .. } if gives_way => {
                 call.cut = Cut::Short;
                 return;
             }
@@ -236,6 +267,7 @@ impl Device {
         effects: &mut Vec<Effect>,
     ) {
         self.last_packet = Some(now);
+        self.spacing.written(self.call.as_ref(), now);
         let Err(why) = result else {
             if let Some(call) = &mut self.call {
                 call.packets.push(packet.clone());

@@ -15,6 +15,7 @@ use super::{
     requests::{Requests, answered},
     rest_packets::RestPackets,
     setup::{DeviceSetup, Limits, ModelSetup},
+    spacing::Spacing,
     stops::{StopRequest, Stops},
     work::Turn,
 };
@@ -73,6 +74,7 @@ pub struct Device {
     pub(super) rest_packets: RestPackets,
 
     pub(super) gap: Duration,
+    pub(super) spacing: Spacing,
     pub(super) gather: Duration,
     pub(super) last_packet: Option<Instant>,
     /// When the first of the values came that wait to be sent.
@@ -103,6 +105,7 @@ impl Device {
             keep_alive: KeepAliveClock::new(now),
             rest_packets: RestPackets::default(),
             gap: Duration::ZERO,
+            spacing: Spacing::default(),
             gather: Duration::ZERO,
             last_packet: None,
             first_wanted: None,
@@ -143,7 +146,7 @@ impl Device {
             Life::Gone => return None,
         };
         let timer = self.timers.values().min().copied();
-        let work = if self.is_idle() { self.work_deadline() } else { None };
+        let work = if self.is_idle() { self.work_deadline() } else { self.next_packet_due() };
         [end, timer, self.inputs.deadline(), work].into_iter().flatten().min()
     }
 
@@ -190,7 +193,9 @@ impl Device {
         self.journal = setup.left;
         self.outputs = Outputs::new(setup.outputs, left);
         self.inputs = Inputs::new(&setup.inputs);
-        self.gap = setup.gap;
+        // A set that is handed out sooner would wait for its first packet, and a newer value with it.
+        self.gap = setup.gap.max(setup.packet_gap);
+        self.spacing.set_up(setup.packet_gap);
         self.gather = setup.gather;
         self.keep_alive.set_up(setup.keep_alive, now);
         if let Some(limit) = setup.bring_up_limit {

@@ -19,6 +19,7 @@ mod keep_alive;
 mod outputs;
 mod requests;
 mod rest_packets;
+mod spacing;
 mod stops;
 
 #[cfg(test)]

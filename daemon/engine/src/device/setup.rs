@@ -50,6 +50,9 @@ pub struct ModelSetup {
     pub inputs: Vec<InputSetup>,
     /// The shortest time between the last packet of one set of outputs and the first of the next. A stop does not wait for it.
     pub gap: Duration,
+    /// The shortest time between any two packets. The first packet of a stop waits for it only where an earlier packet that the
+    /// stop does not replace would be lost.
+    pub packet_gap: Duration,
     /// How long the first command waits for others, so that values that arrive together leave together. 0 where a device has
     /// one output.
     pub gather: Duration,

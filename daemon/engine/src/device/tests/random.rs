@@ -194,8 +194,17 @@ impl World {
 }
 
 fn models() -> impl Strategy<Value = ModelSetup> {
-    (prop::sample::select(vec![0, 20, 75]), prop::sample::select(vec![0, 2]))
-        .prop_map(|(gap, gather)| ModelSetup { gap: ms(gap), gather: ms(gather), ..model(OUTPUTS) })
+    let times = (
+        prop::sample::select(vec![0, 20, 75]),
+        prop::sample::select(vec![0, 30]),
+        prop::sample::select(vec![0, 2]),
+    );
+    times.prop_map(|(gap, packet_gap, gather)| ModelSetup {
+        gap: ms(gap),
+        packet_gap: ms(packet_gap),
+        gather: ms(gather),
+        ..model(OUTPUTS)
+    })
 }
 
 proptest! {

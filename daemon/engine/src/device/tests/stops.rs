@@ -23,6 +23,65 @@ fn a_stop_is_not_paced_and_forgets_what_was_wanted() {
 }
 
 #[test]
+fn packets_that_a_device_would_lose_are_kept_apart_those_of_a_stop_among_them() {
+    check(
+        ModelSetup { packet_gap: ms(30), ..model("v0 v1 v2") },
+        "begin -> Ready
+         set #1 v0=1 v1=1 v2=1 -> MayRun, v0=1
+         done
+         at 29
+         at 30 -> v1=1
+         at 35
+         done
+         at 65 -> v2=1
+         done -> v0 is 1, v1 is 1, v2 is 1, #1 ok
+         at 70
+         stop #2 -> v0=0
+         done
+         at 99
+         at 100 -> v1=0
+         done
+         at 130 -> v2=0
+         done -> v0 is 0, v1 is 0, v2 is 0, #2 ok, AtRest
+         at 9000",
+    );
+}
+
+#[test]
+fn a_stop_cuts_a_set_that_waits_between_two_packets() {
+    check(
+        ModelSetup { packet_gap: ms(30), ..model("v0 v1") },
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         done
+         stop #2 -> #1 ok, v0=0
+         done
+         at 30 -> v1=0
+         done -> v0 is 0, v1 is 0, #2 ok, AtRest
+         at 9000",
+    );
+}
+
+#[test]
+fn a_stop_of_one_output_does_not_have_the_stop_of_another_lost() {
+    check(
+        ModelSetup { packet_gap: ms(30), ..model("v0 v1") },
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         done
+         at 30 -> v1=1
+         done -> v0 is 1, v1 is 1, #1 ok
+         at 100
+         stop #2 v0 -> v0=0
+         done -> v0 is 0, #2 ok
+         stop #3 v1
+         at 129
+         at 130 -> v1=0
+         done -> v1 is 0, #3 ok, AtRest",
+    );
+}
+
+#[test]
 fn a_stop_waits_for_one_packet_only_and_what_it_did_not_address_is_sent_again() {
     check(
         model("v0 v1 v2"),
