@@ -2,12 +2,13 @@
 //!
 //! `CONVERSATIONS` names further folders, separated by colons; nothing of them is part of the project.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use system_tests::{
+    artifact,
     bluez::FakeBluez,
     bus::Bus,
-    conversation::{Stage, file, play},
+    conversation::{Stage, file, golden, play},
     plugins,
     service::{Home, Launch},
 };
@@ -51,5 +52,47 @@ async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
         assert!(status.success(), "{status}");
     }
     assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
+/// The golden vectors of the plugins, seen behind the service. The gap of every device is set to a millisecond: pacing has tests of
+/// its own, and every value waits for it.
+#[tokio::test]
+async fn every_golden_vector_comes_as_written() -> anyhow::Result<()> {
+    /// Of all vectors so many can be played at least; the others need what only a plugin can be told.
+    const PLAYED_AT_LEAST: usize = 150;
+
+    let system = Bus::system().await?;
+    let bluez = FakeBluez::start(&system).await?;
+    let installed = plugins::installed()?;
+    let vectors = golden::read(&artifact::source_tree().join("plugins"))?;
+    let home = Home::new()?;
+    let protocols: BTreeSet<&str> =
+        vectors.iter().filter_map(|one| Some(one.conversation.as_ref().ok()?.protocol.as_str())).collect();
+    let rules: String = protocols
+        .iter()
+        .map(|protocol| format!("[[device]]\nwhich = {{ protocol = \"{protocol}\" }}\nmessage_gap_ms = 1\n"))
+        .collect();
+    home.write_config("devices.d/gaps.toml", &rules)?;
+    let launch = Launch::new(&home).system_bus(&system).plugin_path(installed.path()).arg("--no-dbus");
+    let mut service = launch.start().await?;
+    let (mut played, mut number, mut wrong) = (0, 0, Vec::new());
+    for vector in &vectors {
+        let Ok(conversation) = &vector.conversation else { continue };
+        played += 1;
+        for version in conversation.versions() {
+            number += 1;
+            let stage = Stage { service: &service, bluez: &bluez };
+            if let Err(error) = play::play(&stage, conversation, version, number).await {
+                wrong.push(format!("{} in v{version}: {error:#}", vector.path.display()));
+                break;
+            }
+            service.assert_alive();
+        }
+    }
+    let status = service.terminate().await?;
+    assert!(status.success(), "{status}");
+    assert!(wrong.is_empty(), "{} of {number} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(played >= PLAYED_AT_LEAST, "only {played} of {} vectors can be played", vectors.len());
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! [`mod@play`] is the player. The form is neutral: any server can be held against the same files.
 
 pub mod file;
+pub mod golden;
 pub mod play;
 
 pub use file::Conversation;
