@@ -6,6 +6,7 @@
 
 mod identity;
 mod memory;
+mod open;
 #[cfg(test)]
 mod tests;
 
@@ -33,10 +34,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::memory::{Attempts, Indexes};
 pub use self::{
     identity::library,
     memory::{MemoryError, known_devices},
+};
+use self::{
+    memory::{Attempts, Indexes},
+    open::{LetGo, Open, Terms},
 };
 use crate::{
     device_task::{Code, DeviceTask, Ended, Identified, Identity, Reached, TaskId, closed},
@@ -83,13 +87,6 @@ pub enum Reconnect {
 
 /// Tells devices apart before they have said what they are: their bus and their address on it.
 type Place = (&'static str, String);
-
-/// A device that is open, or on its way to be.
-struct Open {
-    place: Place,
-    /// The protocol that it was recognised for.
-    protocol: Arc<ProtocolEntry>,
-}
 
 /// Owns the way of devices into the service.
 pub struct Arrivals {
@@ -178,7 +175,7 @@ impl Arrivals {
                     Err(error) => self.failed(&error),
                 },
                 changed = self.hub_wish.changed() => match changed {
-                    Ok(()) => self.update_wish(),
+                    Ok(()) => self.asked(),
                     Err(_) => break,
                 },
                 changed = self.catalogue.changed() => match changed {
@@ -189,6 +186,8 @@ impl Arrivals {
                 () = passed(wake) => self.wake().await,
             }
         }
+        let reason = (*self.closing.borrow()).unwrap_or(Reason::ShuttingDown);
+        self.open.values().for_each(|open| open.close(reason));
         self.wish.send_replace(ScanWish::Rest);
         self.from_buses.close();
         self.questions.close();
@@ -258,6 +257,7 @@ impl Arrivals {
             params: Vec::new(),
             seed: RandomState::new().hash_one(id.0),
         };
+        let (open, closing) = Open::new(place, protocol);
         let task = DeviceTask {
             id,
             opener,
@@ -266,12 +266,12 @@ impl Arrivals {
             info,
             setup: DeviceSetup::default(),
             identify: self.ask.clone(),
-            closing: self.closing.clone(),
+            closing,
             hub: self.hub.clone(),
         };
         let handle = self.tasks.spawn(task.run());
         self.attempts.began(handle.id(), id);
-        self.open.insert(id, Open { place, protocol });
+        self.open.insert(id, open);
     }
 
     async fn code(&mut self, protocol: &ProtocolEntry) -> Result<Code, Fault> {
@@ -313,13 +313,20 @@ impl Arrivals {
             Some(_) => Some(self.code(&resolved.protocol).await?),
             None => None,
         };
-        let key = DeviceKey { protocol: id.to_owned(), identifier: identifier.to_owned(), address: place.1 };
+        let key = DeviceKey {
+            protocol: id.to_owned(),
+            identifier: identifier.to_owned(),
+            address: place.1.clone(),
+        };
         let index = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
         if self.sought.remove(&index) && self.sought.is_empty() {
             self.look_until = None;
             self.update_wish();
         }
         let left = if self.left.contains(&index) { Motion::MayRun } else { Motion::AtRest };
+        if let Some(open) = self.open.get_mut(&task) {
+            open.identified(key, Terms::new(&resolved, index, place.0));
+        }
         Ok(Identity {
             entry: identity::entry(&resolved, index, place.0),
             model: identity::plugin_model(&resolved),
@@ -342,6 +349,7 @@ impl Arrivals {
             Reached::Nothing | Reached::Open => false,
         };
         match ended.reached {
+            _ if open.let_go != LetGo::No => self.attempts.succeeded(&open.place),
             Reached::Ready if ended.fault.reason != Reason::PluginFailed => {
                 self.attempts.succeeded(&open.place)
             }
@@ -354,10 +362,13 @@ impl Arrivals {
             // A device that may be running is looked for in any case.
             Reconnect::Wait => is_lost && ended.motion == Motion::MayRun,
         };
-        if let Some(index) = ended.index().filter(|_| look) {
-            self.sought.insert(index);
+        if look || open.let_go == LetGo::Changed {
+            self.sought.extend(ended.index());
             self.look_until = Some(now + LOOK_FOR);
             self.update_wish();
+        }
+        if open.let_go == LetGo::Changed {
+            self.look_anew();
         }
     }
 
@@ -374,6 +385,10 @@ impl Arrivals {
     fn reloaded(&mut self) {
         self.plugins.forget_refusals();
         self.attempts.forget();
+        let catalogue = self.catalogue.borrow_and_update().clone();
+        for open in self.open.values_mut() {
+            open.reconsider(&catalogue, &mut self.indexes);
+        }
     }
 
     async fn wake(&mut self) {
@@ -386,6 +401,19 @@ impl Arrivals {
         for discovered in self.attempts.due(now) {
             self.discovered(discovered).await;
         }
+    }
+
+    /// Clients want something else.
+    fn asked(&mut self) {
+        self.update_wish();
+        if *self.hub_wish.borrow() == ScanWish::Scan {
+            self.look_anew();
+        }
+    }
+
+    /// Tells also buses that scan already: it may be that they tell of each device once.
+    fn look_anew(&self) {
+        self.wish.send_replace(ScanWish::Scan);
     }
 
     fn update_wish(&mut self) {

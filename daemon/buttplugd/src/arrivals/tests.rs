@@ -37,7 +37,7 @@ struct Service {
     closing: watch::Sender<Option<Reason>>,
     arrivals: JoinHandle<()>,
     discovery: Discovery,
-    _catalogue: watch::Sender<Arc<Catalogue>>,
+    catalogue: watch::Sender<Arc<Catalogue>>,
 }
 
 fn catalogue(user: &str) -> Arc<Catalogue> {
@@ -59,18 +59,18 @@ fn start(state: &Path, user: &str) -> Service {
         left_running: left_running.clone(),
         reload,
     });
-    let (keep_catalogue, catalogue) = watch::channel(catalogue(user));
+    let (catalogue, newest) = watch::channel(catalogue(user));
     let (closing, told) = watch::channel(None);
     let parts = Parts {
         hub: hub.clone(),
-        catalogue,
+        catalogue: newest,
         plugins: PluginHost::new(&[*plugin_template::entry()]).unwrap(),
         left_running,
         reconnect: Reconnect::Look,
         closing: told,
     };
     let (arrivals, discovery) = Arrivals::new(parts, state).unwrap();
-    Service { hub, closing, arrivals: tokio::spawn(arrivals.run()), discovery, _catalogue: keep_catalogue }
+    Service { hub, closing, arrivals: tokio::spawn(arrivals.run()), discovery, catalogue }
 }
 
 impl Service {
@@ -328,5 +328,91 @@ async fn a_stop_that_fails_is_an_error_and_is_repeated_until_it_is_taken() {
     assert_eq!(ask(&mut link, 2, STOP).await, Err(Reason::WriteFailed));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(motor.taken(), [level(9), level(0)]);
+    service.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_denied_while_it_runs_is_stopped_and_let_go() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
+
+    let denied = "[[device]]\nwhich = { address = \"motor\" }\ndeny = true\n";
+    service.catalogue.send_replace(catalogue(denied));
+    service.devices(0).await;
+    assert_eq!(motor.taken(), [level(9), level(0)]);
+    assert_eq!(*service.discovery.wish.borrow(), ScanWish::Rest);
+
+    service.catalogue.send_replace(catalogue(""));
+    motor.appear(&service).await;
+    service.devices(1).await;
+    service.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_shows_what_came_while_the_service_looked_for_another() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), "[[device]]\nwhich = { address = \"Simulated Twin\" }\ndeny = true\n");
+    service.simulate(&["Simulated Motor", "Simulated Twin"], Appear::AtOnce);
+    service.devices(1).await;
+    // The motor is renamed, and looked for.
+    let renamed = "[[device]]\nwhich = { address = \"Simulated Motor\" }\nname = \"Mine\"\n";
+    service.catalogue.send_replace(catalogue(&format!(
+        "{renamed}[[device]]\nwhich = {{ address = \"Simulated Twin\" }}\ndeny = true\n"
+    )));
+    let mut status = service.hub.status();
+    let is_renamed = |device: &engine::view::DeviceView| device.display_name.is_some();
+    status.wait_for(|status| status.list.values().any(|device| is_renamed(device))).await.unwrap();
+    service.catalogue.send_replace(catalogue(renamed));
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, Command::StartScanning).await, Ok(Answer::Done));
+    service.devices(2).await;
+    service.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_holds_for_a_device_that_runs() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 90)).await, Ok(Answer::Done));
+
+    let limited = "[[device]]\nwhich = { address = \"motor\" }\nname = \"Mine\"\noutputs = [{ feature = 0, kind = \"vibrate\", range = [0, 20] }]\n";
+    service.catalogue.send_replace(catalogue(limited));
+    service.devices(0).await;
+    assert_eq!(motor.taken(), [level(90), level(0)]);
+    let mut wish = service.discovery.wish.clone();
+    wish.wait_for(|wish| *wish == ScanWish::Scan).await.unwrap();
+    motor.appear(&service).await;
+    assert_eq!(service.devices(1).await["Simulated Motor"], index);
+    let shown = service.hub.status().borrow().list.values().next().unwrap().display_name.clone();
+    assert_eq!(shown.as_deref(), Some("Mine"));
+    let above = ask(&mut link, 2, set(index, 0, OutputKind::Vibrate, 21)).await;
+    assert_eq!(above, Err(Reason::ValueOutOfRange));
+    service.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_says_nothing_new_of_a_device_leaves_it_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
+
+    let other = "[[device]]\nwhich = { address = \"other\" }\ndeny = true\n";
+    service.catalogue.send_replace(catalogue(other));
+    assert_eq!(ask(&mut link, 2, set(index, 0, OutputKind::Vibrate, 3)).await, Ok(Answer::Done));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(motor.taken(), [level(9), level(3)]);
     service.end().await;
 }
