@@ -114,7 +114,7 @@ fn of_model(model: &Listed<'_>) -> String {
     }
 }
 
-/// What a device of this name would be taken for on each bus, or else where a model of this name is defined.
+/// What a device of this name would be taken for on each bus, or else where a model of this name is defined. Bad if it is neither.
 pub(super) fn explain(name: &str, config: &Config, directories: &Directories) -> Outcome {
     let (catalogue, problems) = devices::definitions(config, directories, None);
     let mut found = Vec::new();
@@ -131,7 +131,8 @@ pub(super) fn explain(name: &str, config: &Config, directories: &Directories) ->
             same(model.name) || same(model.protocol) || model.identifiers.iter().any(|one| same(one))
         });
     }
-    if found.is_empty() && models.is_empty() {
+    let verdict = if found.is_empty() && models.is_empty() { Verdict::Bad } else { Verdict::Good };
+    if verdict == Verdict::Bad {
         for (bus, shown) in advertisements(name).into_iter().take(1) {
             found.push((bus, catalogue.explain(&shown, None)));
         }
@@ -157,7 +158,7 @@ pub(super) fn explain(name: &str, config: &Config, directories: &Directories) ->
         .collect();
     let problems: Vec<Value> = problems.iter().map(problem).collect();
     let json = json!({ "Found": found, "Models": models, "Problems": problems });
-    Outcome { text, json, verdict: Verdict::Good }
+    Outcome { text, json, verdict }
 }
 
 /// The Bluetooth names by which a protocol is known.
