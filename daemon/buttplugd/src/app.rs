@@ -273,6 +273,7 @@ fn hub_parts(
     let access = config.access.clone();
     hub::Parts {
         sessions_max: config.limits.sessions,
+        event_queue: config.limits.event_queue,
         policy: Arc::new(move |peer| access.check(peer)),
         journal: Box::new(journal),
         left_running,

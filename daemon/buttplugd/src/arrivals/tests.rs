@@ -54,6 +54,7 @@ fn start(state: &Path, user: &str) -> Service {
     let (reload, _reloads) = mpsc::channel(1);
     let (hub, _task) = Hub::start(hub::Parts {
         sessions_max: 4,
+        event_queue: 1024,
         policy: Arc::new(|_: &Peer| Ok(())),
         journal: Box::new(journal),
         left_running: left_running.clone(),

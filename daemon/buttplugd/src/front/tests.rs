@@ -64,6 +64,7 @@ fn idle_hub() -> Hub {
     let policy = Arc::new(|_: &Peer| Ok(()));
     let (hub, _) = Hub::start(Parts {
         sessions_max: 1_000,
+        event_queue: 1_024,
         policy,
         journal: Box::new(Blank),
         left_running: BTreeSet::new(),

@@ -36,10 +36,6 @@ use crate::transport::ScanWish;
 /// waits, and nobody waits for them.
 const HUB_QUEUE: usize = 1024;
 
-/// Answers and events that may wait for a session. Room for all answers that a session may have in flight, and as many
-/// events; a client that lets more pile up does not read.
-const SESSION_QUEUE: usize = 1024;
-
 /// Commands that may wait for a device's task, which takes them at once and keeps only the newest value of each output.
 const DEVICE_QUEUE: usize = 256;
 
@@ -50,6 +46,8 @@ const DEVICES_MAX: usize = 1024;
 pub struct Parts {
     /// Sessions that may be open at once.
     pub sessions_max: usize,
+    /// Answers and events that may wait for a session; at least 1. A client that lets more pile up does not read, and is let go.
+    pub event_queue: usize,
     /// Who may open one.
     pub policy: Policy,
     /// Where the devices are written down that may be running.

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Inbox, Journal, Link, Parts, Policy, ReloadRequest, SESSION_QUEUE, ToHub, ToSession,
+    Inbox, Journal, Link, Parts, Policy, ReloadRequest, ToHub, ToSession,
     devices::{DevicePost, Door},
     ended,
     link::Ending,
@@ -38,6 +38,7 @@ pub(super) struct Task {
     pub(super) doors: FuturesUnordered<BoxFuture<'static, Door>>,
     pub(super) outside: BTreeMap<OutsideTicket, oneshot::Sender<Result<(), Fault>>>,
     sessions_max: usize,
+    event_queue: usize,
     policy: Policy,
     journal: Box<dyn Journal>,
     reload: mpsc::Sender<ReloadRequest>,
@@ -98,6 +99,7 @@ impl Task {
             doors: FuturesUnordered::new(),
             outside: BTreeMap::new(),
             sessions_max: parts.sessions_max,
+            event_queue: parts.event_queue,
             policy: parts.policy,
             journal: parts.journal,
             reload: parts.reload,
@@ -187,7 +189,7 @@ impl Task {
         let link = self.admit(&peer).map(|hub| {
             self.last_session += 1;
             let session = SessionId(self.last_session);
-            let (sender, receiver) = mpsc::channel(SESSION_QUEUE);
+            let (sender, receiver) = mpsc::channel(self.event_queue);
             let verdict = Arc::new(OnceLock::new());
             self.sessions.insert(session, SessionPost { inbox: sender, verdict: verdict.clone() });
             self.route(router::Input::SessionConnected { session, peer: Arc::new(peer) });
@@ -291,7 +293,7 @@ impl Task {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 tracing::warn!(%session, "a client does not read what it is sent; its session is closed");
-                let text = format!("{SESSION_QUEUE} messages waited to be read");
+                let text = format!("{} messages waited to be read", self.event_queue);
                 self.end_session(session, Fault::new(Reason::SlowReader, text));
             }
             // The front has dropped its link, and the hub is about to be told.

@@ -23,6 +23,9 @@ use super::*;
 
 type Notes = Arc<Mutex<Vec<(DeviceIndex, Running)>>>;
 
+/// Less than a device queue, so that it is seen to hold.
+const EVENT_QUEUE: usize = 64;
+
 struct Written(Notes);
 
 impl Journal for Written {
@@ -36,6 +39,7 @@ fn hub() -> (Hub, JoinHandle<()>, Notes, mpsc::Receiver<ReloadRequest>) {
     let (reload, reloads) = mpsc::channel(1);
     let (hub, task) = Hub::start(Parts {
         sessions_max: 3,
+        event_queue: EVENT_QUEUE,
         policy: Arc::new(|peer: &Peer| match peer.origin.as_deref() {
             Some("https://evil") => Err(Fault::new(Reason::NotAllowed, "not this page")),
             _ => Ok(()),
@@ -154,7 +158,7 @@ async fn a_client_that_does_not_read_is_closed_and_stopped() {
     link.dispatch(vec![set(1, 5)]).await;
     let mut stopped = false;
     // More answers than there is room for.
-    for ticket in 2..=u64::try_from(SESSION_QUEUE).unwrap() + 2 {
+    for ticket in 2..=u64::try_from(EVENT_QUEUE).unwrap() + 2 {
         link.dispatch(vec![Dispatch { ticket: Ticket(ticket), command: Command::ListDevices }]).await;
     }
     while let Some(command) = device.commands.recv().await {
@@ -166,9 +170,12 @@ async fn a_client_that_does_not_read_is_closed_and_stopped() {
     }
     assert!(stopped);
     let mut last = None;
+    let mut count = 0;
     while let Some(message) = link.inbox.recv().await {
         last = Some(message);
+        count += 1;
     }
+    assert_eq!(count, EVENT_QUEUE + 1, "as many as may wait, and the end");
     assert!(matches!(last, Some(ToSession::Close(fault)) if fault.reason == Reason::SlowReader));
 }
 
