@@ -3,12 +3,11 @@
 //! Listeners are bound before anything slow, so that clients wait instead of being refused. The name on the bus and the word
 //! "ready" come last. At the end all outputs are stopped first; everything else can wait, and all of it has a limit.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use engine::{
     fault::{Fault, Reason},
     monitor::{Status, TransportState},
-    vocabulary::DeviceIndex,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -123,9 +122,9 @@ impl App {
         let listeners = Listeners::bind(&config, &directories, inherited).await?;
         let (ask_reload, reloads) = mpsc::channel(RELOADS_WAITING);
         let (journal, left_running) = RunningJournal::open(&directories.state);
-        let parts = hub_parts(&config, journal, left_running.clone(), ask_reload);
+        let parts = hub_parts(&config, ask_reload);
         let (hub, hub_task) = Hub::start(parts);
-        let devices = Devices::start(&hub, &config, &directories, left_running).await?;
+        let devices = Devices::start(&hub, &config, &directories, journal, left_running).await?;
 
         let half_open = HalfOpen::new(config.limits.half_open);
         let serve_bus = config.dbus.enabled;
@@ -264,19 +263,12 @@ impl App {
     }
 }
 
-fn hub_parts(
-    config: &Config,
-    journal: RunningJournal,
-    left_running: BTreeSet<DeviceIndex>,
-    reload: mpsc::Sender<ReloadRequest>,
-) -> hub::Parts {
+fn hub_parts(config: &Config, reload: mpsc::Sender<ReloadRequest>) -> hub::Parts {
     let access = config.access.clone();
     hub::Parts {
         sessions_max: config.limits.sessions,
         event_queue: config.limits.event_queue,
         policy: Arc::new(move |peer| access.check(peer)),
-        journal: Box::new(journal),
-        left_running,
         reload,
     }
 }

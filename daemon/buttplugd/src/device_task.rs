@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     hub::{DeviceLink, Hub},
+    journal::RunningJournal,
     plugin::{DeviceInfo, Instance, Model, Table},
     transport::{Access, Opened, Opener, Transport, TransportEvent, TransportFault},
 };
@@ -94,6 +95,8 @@ pub struct DeviceTask {
     pub closing: watch::Receiver<Option<Reason>>,
     /// Where a device that is ready is reported.
     pub hub: Hub,
+    /// Where it is written down that the device may be running.
+    pub journal: RunningJournal,
 }
 
 /// How a device task ended.
@@ -133,7 +136,7 @@ pub enum Reached {
 impl DeviceTask {
     /// Runs until the device is gone.
     pub async fn run(self) -> Ended {
-        let Self { id, opener, access, code, mut info, setup, identify, mut closing, hub } = self;
+        let Self { id, opener, access, code, mut info, setup, identify, mut closing, hub, journal } = self;
         let nothing =
             |fault| Ended { id, entry: None, motion: Motion::AtRest, reached: Reached::Nothing, fault };
         let opening = timeout(OPEN_LIMIT, opener.open(&access));
@@ -151,7 +154,7 @@ impl DeviceTask {
             close(opened.transport).await;
             return nothing(bring_up_failed("it has none of the endpoints that the protocol needs"));
         }
-        Running::new(id, opened, code, info, setup, identify, closing, hub).run().await
+        Running::new(id, opened, code, info, setup, identify, closing, hub, journal).run().await
     }
 }
 
@@ -202,6 +205,7 @@ struct Running {
     /// Whether that has been seen.
     told_to_close: ToldToClose,
     hub: Hub,
+    journal: RunningJournal,
     link: Option<DeviceLink>,
     entry: Option<DeviceEntry>,
     reached: Reached,
@@ -224,6 +228,7 @@ impl Running {
         identify: mpsc::Sender<Identified>,
         closing: watch::Receiver<Option<Reason>>,
         hub: Hub,
+        journal: RunningJournal,
     ) -> Self {
         info.protocol = code.protocol;
         info.params = code.params;
@@ -241,6 +246,7 @@ impl Running {
             closing,
             told_to_close: ToldToClose::No,
             hub,
+            journal,
             link: None,
             entry: None,
             reached: Reached::Open,
@@ -321,8 +327,11 @@ impl Running {
                         }
                     }
                     Effect::Transfer(transfer) => self.transfer(transfer),
-                    // The router writes the journal, before it hands on the command; see `journal`.
-                    Effect::Journal(motion) => tracing::debug!(task = self.id.0, ?motion, "motion"),
+                    Effect::Journal(motion) => {
+                        if let Some(entry) = &self.entry {
+                            self.journal.note(entry.view.index, motion);
+                        }
+                    }
                     Effect::Identified { protocol, model } => self.ask(protocol, model).await,
                     Effect::Ready => inputs.extend(self.ready().await),
                     Effect::Report(report) => {

@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Directories},
     definitions::{Folders, Templates},
     hub::Hub,
+    journal::RunningJournal,
     plugin::{LoadError, PluginHost},
     transport::{self, Discovery, ble, hid, serial, simulated},
 };
@@ -69,6 +70,7 @@ impl Devices {
         hub: &Hub,
         config: &Config,
         directories: &Directories,
+        journal: RunningJournal,
         left_running: BTreeSet<DeviceIndex>,
     ) -> Result<Self, DevicesError> {
         let (catalogue, problems) = definitions(config, directories, None);
@@ -80,6 +82,7 @@ impl Devices {
             hub: hub.clone(),
             catalogue: newest,
             plugins: PluginHost::new(&[*plugin_template::entry()])?,
+            journal,
             left_running,
             reconnect: if config.devices.reconnect {
                 arrivals::Reconnect::Look

@@ -1,6 +1,7 @@
 //! Which devices may be running, kept in a file, so that a service that starts after a crash can stop them.
 //!
-//! The file is written before a device is set going, and again when its rest is confirmed. It is meant for the crash of the
+//! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. The file is replaced
+//! before anything else is done for that device. It is meant for the crash of the
 //! service, not of the machine: what has been written survives the process without being flushed to the disk, and the first
 //! command does not wait for a disk.
 
@@ -8,18 +9,22 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use engine::{router::Running, vocabulary::DeviceIndex};
-
-use crate::hub::Journal;
+use engine::{device::Motion, vocabulary::DeviceIndex};
 
 /// The name of the file in the folder of the service's state.
 const FILE: &str = "running";
 
-/// The journal.
+/// The journal. Each device task has a copy of this handle: what one writes down has to be there before it goes on, so that it
+/// cannot be a message to somebody.
+#[derive(Debug, Clone)]
+pub struct RunningJournal(Arc<Mutex<Pages>>);
+
+/// What is written down, and where.
 #[derive(Debug)]
-pub struct RunningJournal {
+struct Pages {
     path: PathBuf,
     running: BTreeSet<DeviceIndex>,
 }
@@ -38,20 +43,27 @@ impl RunningJournal {
                 BTreeSet::new()
             }
         };
-        (Self { path, running: running.clone() }, running)
+        let pages = Pages { path, running: running.clone() };
+        (Self(Arc::new(Mutex::new(pages))), running)
     }
 
+    /// Writes it down before returning. A failure is logged and does not keep a device from being driven.
+    pub fn note(&self, device: DeviceIndex, motion: Motion) {
+        // What a panic left half done is a set with one device more or less, which this call mends.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(device, motion);
+    }
+}
+
+impl Pages {
     fn save(&self) -> io::Result<()> {
         let text: String = self.running.iter().map(|index| format!("{index}\n")).collect();
         replace(&self.path, &text)
     }
-}
 
-impl Journal for RunningJournal {
-    fn note(&mut self, device: DeviceIndex, running: Running) {
-        let changed = match running {
-            Running::Perhaps => self.running.insert(device),
-            Running::No => self.running.remove(&device),
+    fn note(&mut self, device: DeviceIndex, motion: Motion) {
+        let changed = match motion {
+            Motion::MayRun => self.running.insert(device),
+            Motion::AtRest => self.running.remove(&device),
         };
         if !changed {
             return;
@@ -84,11 +96,11 @@ mod tests {
     fn what_may_be_running_is_known_after_a_crash() {
         let folder = tempfile::tempdir().unwrap();
         let below = folder.path().join("not/yet/there");
-        let (mut journal, left) = RunningJournal::open(&below);
+        let (journal, left) = RunningJournal::open(&below);
         assert_eq!(left, BTreeSet::new());
-        journal.note(DeviceIndex(3), Running::Perhaps);
-        journal.note(DeviceIndex(7), Running::Perhaps);
-        journal.note(DeviceIndex(3), Running::No);
+        journal.note(DeviceIndex(3), Motion::MayRun);
+        journal.note(DeviceIndex(7), Motion::MayRun);
+        journal.note(DeviceIndex(3), Motion::AtRest);
         drop(journal);
         let (_, left) = RunningJournal::open(&below);
         assert_eq!(left, BTreeSet::from([DeviceIndex(7)]));

@@ -259,7 +259,7 @@ impl World {
         let now = Instant::now();
         let mut world = Self {
             now,
-            router: Router::new(now, BTreeSet::new()),
+            router: Router::new(now),
             clients: BTreeMap::new(),
             machines: BTreeMap::new(),
             wish: ScanWish::Rest,
@@ -315,7 +315,7 @@ impl World {
                     assert_ne!(wish, self.wish, "a wish that is none");
                     self.wish = wish;
                 }
-                router::Effect::Journal { .. } | router::Effect::Reload { .. } => {}
+                router::Effect::Reload { .. } => {}
                 router::Effect::EndSession { session, fault } => {
                     self.session(session, session::Input::Closing(fault));
                 }

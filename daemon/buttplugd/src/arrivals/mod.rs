@@ -45,6 +45,7 @@ use self::{
 use crate::{
     device_task::{Code, DeviceTask, Ended, Identified, Identity, Reached, TaskId, closed},
     hub::Hub,
+    journal::RunningJournal,
     plugin::{self, DeviceInfo, PluginHost},
     transport::{Discovered, Discovery, FromTransport, ScanWish},
 };
@@ -68,6 +69,8 @@ pub struct Parts {
     pub catalogue: watch::Receiver<Arc<Catalogue>>,
     /// The code of protocols.
     pub plugins: PluginHost,
+    /// Where devices are written down that may be running.
+    pub journal: RunningJournal,
     /// Devices that were left running when the service was last there.
     pub left_running: BTreeSet<DeviceIndex>,
     /// Whether a device that was lost is looked for.
@@ -94,6 +97,7 @@ pub struct Arrivals {
     catalogue: watch::Receiver<Arc<Catalogue>>,
     plugins: PluginHost,
     indexes: Indexes,
+    journal: RunningJournal,
     left: BTreeSet<DeviceIndex>,
     reconnect: Reconnect,
     closing: watch::Receiver<Option<Reason>>,
@@ -133,6 +137,7 @@ impl Arrivals {
             catalogue: parts.catalogue,
             plugins: parts.plugins,
             indexes,
+            journal: parts.journal,
             left: parts.left_running,
             reconnect: parts.reconnect,
             closing: parts.closing,
@@ -268,6 +273,7 @@ impl Arrivals {
             identify: self.ask.clone(),
             closing,
             hub: self.hub.clone(),
+            journal: self.journal.clone(),
         };
         let handle = self.tasks.spawn(task.run());
         self.attempts.began(handle.id(), id);

@@ -14,7 +14,7 @@ use engine::{
         parse::{AnyTemplate, Layer},
     },
     protocol::{Endpoint, InputWish, WriteKind},
-    router::{Front, Introduction, Peer, Running},
+    router::{Front, Introduction, Peer},
     session::Dispatch,
     vocabulary::{FeatureIndex, InputKind, OutputKind, Ticket},
 };
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
-    hub::{self, Journal, Link, Shutdown, ToSession},
+    hub::{self, Link, Shutdown, ToSession},
     journal::RunningJournal,
     transport::{
         Access, Opened, Opener, Transport, TransportEvent, TransportFault,
@@ -56,8 +56,6 @@ fn start(state: &Path, user: &str) -> Service {
         sessions_max: 4,
         event_queue: 1024,
         policy: Arc::new(|_: &Peer| Ok(())),
-        journal: Box::new(journal),
-        left_running: left_running.clone(),
         reload,
     });
     let (catalogue, newest) = watch::channel(catalogue(user));
@@ -66,6 +64,7 @@ fn start(state: &Path, user: &str) -> Service {
         hub: hub.clone(),
         catalogue: newest,
         plugins: PluginHost::new(&[*plugin_template::entry()]).unwrap(),
+        journal,
         left_running,
         reconnect: Reconnect::Look,
         closing: told,
@@ -303,7 +302,7 @@ async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
     service.end().await;
     motor.taken();
     // The crash: a journal that nobody has cleared.
-    RunningJournal::open(state.path()).0.note(index, Running::Perhaps);
+    RunningJournal::open(state.path()).0.note(index, Motion::MayRun);
 
     let service = start(state.path(), "");
     let mut wish = service.discovery.wish.clone();
@@ -312,8 +311,33 @@ async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
     service.devices(1).await;
     wish.wait_for(|wish| *wish == ScanWish::Rest).await.unwrap();
     assert_eq!(motor.taken(), [level(0)]);
-    service.end().await;
+    // Its rest is confirmed, so that a second crash would leave nothing to be looked for.
     assert_eq!(RunningJournal::open(state.path()).1, BTreeSet::new());
+    service.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_names_a_device_from_before_its_first_packet_until_its_rest_is_confirmed() {
+    let state = tempfile::tempdir().unwrap();
+    let named = || RunningJournal::open(state.path()).1;
+    let service = start(state.path(), "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 0)).await, Ok(Answer::Done));
+    assert_eq!(named(), BTreeSet::new());
+
+    *motor.refuses.lock().unwrap() = 1;
+    assert_eq!(ask(&mut link, 2, set(index, 0, OutputKind::Vibrate, 9)).await, Err(Reason::WriteFailed));
+    assert_eq!(named(), BTreeSet::from([index]), "what was refused may have been taken");
+    assert_eq!(ask(&mut link, 3, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
+    *motor.refuses.lock().unwrap() = 1;
+    assert_eq!(ask(&mut link, 4, STOP).await, Err(Reason::WriteFailed));
+    assert_eq!(named(), BTreeSet::from([index]));
+    assert_eq!(ask(&mut link, 5, STOP).await, Ok(Answer::Done));
+    assert_eq!(named(), BTreeSet::new());
+    service.end().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,9 @@
 //! Whole connections through the loops of the fronts: real sessions, in virtual time, over pipes in memory.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use engine::{
-    router::{Front, Peer, Running},
+    router::{Front, Peer},
     view::DeviceView,
     vocabulary::DeviceIndex,
 };
@@ -26,7 +26,7 @@ use tokio_tungstenite::{
 use super::{Shared, conversation, half_open::HalfOpen, socket, websocket};
 use crate::{
     config::Config,
-    hub::{Hub, Journal, Parts},
+    hub::{Hub, Parts},
 };
 
 /// Bytes that the pipe holds before the writer must wait.
@@ -52,24 +52,9 @@ pub(super) fn device_view() -> Arc<DeviceView> {
 
 /// A hub without devices.
 fn idle_hub() -> Hub {
-    struct Blank;
-
-    impl Journal for Blank {
-        fn note(&mut self, device: DeviceIndex, _running: Running) {
-            panic!("there is no device {device}");
-        }
-    }
-
     let (reload, _) = mpsc::channel(1);
     let policy = Arc::new(|_: &Peer| Ok(()));
-    let (hub, _) = Hub::start(Parts {
-        sessions_max: 1_000,
-        event_queue: 1_024,
-        policy,
-        journal: Box::new(Blank),
-        left_running: BTreeSet::new(),
-        reload,
-    });
+    let (hub, _) = Hub::start(Parts { sessions_max: 1_000, event_queue: 1_024, policy, reload });
     hub
 }
 

@@ -13,14 +13,14 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use engine::{
     command::{Event, Outcome},
     device::DeviceReport,
     fault::{Fault, Reason},
     monitor::{DeviceStatus, ServiceFacts, Status, TransportStatus},
-    router::{DeviceEntry, Introduction, Peer, Running},
+    router::{DeviceEntry, Introduction, Peer},
     session::Dispatch,
     vocabulary::{DeviceIndex, SessionId, Ticket},
 };
@@ -50,22 +50,12 @@ pub struct Parts {
     pub event_queue: usize,
     /// Who may open one.
     pub policy: Policy,
-    /// Where the devices are written down that may be running.
-    pub journal: Box<dyn Journal>,
-    /// The devices that were written down when the service was last running.
-    pub left_running: BTreeSet<DeviceIndex>,
     /// Where clients' wishes to read everything again go.
     pub reload: mpsc::Sender<ReloadRequest>,
 }
 
 /// Who may open a session: an error is what the client is told.
 pub type Policy = Arc<dyn Fn(&Peer) -> Result<(), Fault> + Send + Sync>;
-
-/// Where the devices are written down that may be running, for the next start after a crash.
-pub trait Journal: Send {
-    /// Writes it down before returning. A failure is logged there and does not keep a device from being driven.
-    fn note(&mut self, device: DeviceIndex, running: Running);
-}
 
 /// A client's wish to have configuration, definitions and plugin folders read again.
 pub struct ReloadRequest {

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Inbox, Journal, Link, Parts, Policy, ReloadRequest, ToHub, ToSession,
+    Inbox, Link, Parts, Policy, ReloadRequest, ToHub, ToSession,
     devices::{DevicePost, Door},
     ended,
     link::Ending,
@@ -40,7 +40,6 @@ pub(super) struct Task {
     sessions_max: usize,
     event_queue: usize,
     policy: Policy,
-    journal: Box<dyn Journal>,
     reload: mpsc::Sender<ReloadRequest>,
     status: watch::Sender<Arc<Status>>,
     wish: watch::Sender<ScanWish>,
@@ -87,7 +86,7 @@ impl Task {
         receiver: mpsc::Receiver<ToHub>,
         hub: mpsc::WeakSender<ToHub>,
     ) -> (Self, watch::Receiver<Arc<Status>>, watch::Receiver<ScanWish>) {
-        let mut router = Router::new(now(), parts.left_running);
+        let mut router = Router::new(now());
         let (status, status_seen) = watch::channel(Arc::new(router.status()));
         let (wish, wish_seen) = watch::channel(ScanWish::Rest);
         let task = Self {
@@ -101,7 +100,6 @@ impl Task {
             sessions_max: parts.sessions_max,
             event_queue: parts.event_queue,
             policy: parts.policy,
-            journal: parts.journal,
             reload: parts.reload,
             status,
             wish,
@@ -275,7 +273,6 @@ impl Task {
             Effect::Scan(wish) => {
                 self.wish.send_replace(wish);
             }
-            Effect::Journal { device, running } => self.journal.note(device, running),
             Effect::Reload { session, ticket } => {
                 let request = ReloadRequest { session, ticket, hub: self.hub.clone() };
                 if self.reload.try_send(request).is_err() {

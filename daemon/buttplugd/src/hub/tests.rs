@@ -1,17 +1,13 @@
 //! The hub's task in virtual time: links, queues that fill up, and the end.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use engine::{
     command::{Answer, Command, Event, Setting, StopTarget, StopWhat},
     definition::{model::Output, scale::OutputScale},
     device::{DeviceCommand, DeviceReport, StopScope},
     fault::{Fault, Reason},
-    router::{DeviceEntry, Front, Introduction, OutputEntry, Peer, Running},
+    router::{DeviceEntry, Front, Introduction, OutputEntry, Peer},
     session::Dispatch,
     view::{DeviceView, FeatureView, OutputView},
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, Range, Ticket},
@@ -21,21 +17,10 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-type Notes = Arc<Mutex<Vec<(DeviceIndex, Running)>>>;
-
 /// Less than a device queue, so that it is seen to hold.
 const EVENT_QUEUE: usize = 64;
 
-struct Written(Notes);
-
-impl Journal for Written {
-    fn note(&mut self, device: DeviceIndex, running: Running) {
-        self.0.lock().unwrap().push((device, running));
-    }
-}
-
-fn hub() -> (Hub, JoinHandle<()>, Notes, mpsc::Receiver<ReloadRequest>) {
-    let notes = Notes::default();
+fn hub() -> (Hub, JoinHandle<()>, mpsc::Receiver<ReloadRequest>) {
     let (reload, reloads) = mpsc::channel(1);
     let (hub, task) = Hub::start(Parts {
         sessions_max: 3,
@@ -44,11 +29,9 @@ fn hub() -> (Hub, JoinHandle<()>, Notes, mpsc::Receiver<ReloadRequest>) {
             Some("https://evil") => Err(Fault::new(Reason::NotAllowed, "not this page")),
             _ => Ok(()),
         }),
-        journal: Box::new(Written(notes.clone())),
-        left_running: BTreeSet::new(),
         reload,
     });
-    (hub, task, notes, reloads)
+    (hub, task, reloads)
 }
 
 fn entry(index: u32) -> DeviceEntry {
@@ -115,18 +98,13 @@ async fn obey(link: &DeviceLink, command: &DeviceCommand) {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_goes_to_the_device_and_its_answer_back() {
-    let (hub, _task, notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let mut link = open(&hub, "Ann").await;
     assert_eq!(link.devices.keys().collect::<Vec<_>>(), [&DeviceIndex(7)]);
     link.dispatch(vec![set(1, 5)]).await;
     let command = device.commands.recv().await.unwrap();
     assert!(matches!(&command, DeviceCommand::Set { values, .. } if values[0].value == 5));
-    assert_eq!(
-        *notes.lock().unwrap(),
-        [(DeviceIndex(7), Running::Perhaps)],
-        "written before it is handed on"
-    );
     obey(&device, &command).await;
     let answer = ToSession::Answer { ticket: Ticket(1), outcome: Ok(Answer::Done) };
     assert_eq!(link.inbox.recv().await, Some(answer));
@@ -134,7 +112,7 @@ async fn a_command_goes_to_the_device_and_its_answer_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_dropped_stops_what_it_set_after_all_that_it_sent() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let link = open(&hub, "Ann").await;
     link.dispatch(vec![set(1, 5)]).await;
@@ -152,7 +130,7 @@ async fn a_link_that_is_dropped_stops_what_it_set_after_all_that_it_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_closed_and_stopped() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let mut link = open(&hub, "Ann").await;
     link.dispatch(vec![set(1, 5)]).await;
@@ -181,7 +159,7 @@ async fn a_client_that_does_not_read_is_closed_and_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_takes_nothing_is_refused_sets_but_gets_its_stop() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let mut link = open(&hub, "Ann").await;
     let full = u64::try_from(DEVICE_QUEUE).unwrap();
@@ -212,7 +190,7 @@ async fn a_device_that_takes_nothing_is_refused_sets_but_gets_its_stop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_comes_again_takes_the_place_of_the_old_one() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut old = hub.device_ready(entry(7)).await.unwrap();
     let mut new = hub.device_ready(entry(7)).await.unwrap();
     assert_eq!(old.commands.recv().await, None);
@@ -225,7 +203,7 @@ async fn a_device_that_comes_again_takes_the_place_of_the_old_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_gone_fails_what_waits_for_it_and_leaves_the_list() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let mut link = open(&hub, "Ann").await;
     link.dispatch(vec![set(1, 5)]).await;
@@ -240,7 +218,7 @@ async fn a_device_that_is_gone_fails_what_waits_for_it_and_leaves_the_list() {
 
 #[tokio::test(start_paused = true)]
 async fn the_policy_and_the_limit_say_who_may_open_a_session() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let evil = Peer { origin: Some("https://evil".into()), ..Peer::of(Front::WebSocket) };
     assert_eq!(hub.open(evil).await.unwrap_err().reason, Reason::NotAllowed);
     let mut links = Vec::new();
@@ -254,7 +232,7 @@ async fn the_policy_and_the_limit_say_who_may_open_a_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_the_user_ends_is_told_so() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut link = open(&hub, "Ann").await;
     hub.disconnect(link.id, Fault::new(Reason::DisconnectedByUser, "go")).await;
     assert!(matches!(link.inbox.recv().await, Some(ToSession::Close(fault)) if fault.text == "go"));
@@ -263,7 +241,7 @@ async fn a_session_that_the_user_ends_is_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn the_status_is_published_when_it_changes() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let mut status = hub.status();
     let _link = open(&hub, "Ann").await;
     let seen = status
@@ -276,7 +254,7 @@ async fn the_status_is_published_when_it_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_stops_all_outputs_before_anyone_is_let_go() {
-    let (hub, task, _notes, _reloads) = hub();
+    let (hub, task, _reloads) = hub();
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let mut link = open(&hub, "Ann").await;
     let end = tokio::spawn({
@@ -309,14 +287,14 @@ async fn the_end_stops_all_outputs_before_anyone_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_has_a_limit() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     let _device = hub.device_ready(entry(7)).await.unwrap();
     assert_eq!(hub.shutdown(Duration::from_secs(5)).await, Shutdown::OutOfTime);
 }
 
 #[tokio::test(start_paused = true)]
 async fn everything_can_be_stopped_without_a_session() {
-    let (hub, _task, _notes, _reloads) = hub();
+    let (hub, _task, _reloads) = hub();
     assert_eq!(hub.stop_everything().await, Ok(()));
     let mut device = hub.device_ready(entry(7)).await.unwrap();
     let stop = tokio::spawn({
@@ -331,7 +309,7 @@ async fn everything_can_be_stopped_without_a_session() {
 #[tokio::test(start_paused = true)]
 async fn a_reload_is_answered_when_it_is_done() {
     use engine::monitor::MonitorRequest;
-    let (hub, _task, _notes, mut reloads) = hub();
+    let (hub, _task, mut reloads) = hub();
     let mut link = open(&hub, "Ann").await;
     let reload =
         |ticket| Dispatch { ticket: Ticket(ticket), command: Command::Monitor(MonitorRequest::Reload) };

@@ -329,7 +329,8 @@ fn models_are_listed_and_names_explained() {
     assert!(listed.text.starts_with("Acme\n"), "{}", listed.text);
     assert!(listed.json.as_array().unwrap().iter().any(|model| model["Name"] == "Acme Wave"));
     let explain = |name: &str| user.run(Task::Explain(name.into())).unwrap().text;
-    for (name, verdict) in [("ACME-1", Verdict::Good), ("acme wave", Verdict::Good), ("acme-1", Verdict::Bad)] {
+    for (name, verdict) in [("ACME-1", Verdict::Good), ("acme wave", Verdict::Good), ("acme-1", Verdict::Bad)]
+    {
         assert_eq!(user.run(Task::Explain(name.into())).unwrap().verdict, verdict, "{name}");
     }
     assert!(explain("ACME-1").starts_with("Bluetooth:\n  1. acme (Acme Toy)"), "{}", explain("ACME-1"));

@@ -80,13 +80,6 @@ impl Connected {
         self.entry.view.index
     }
 
-    /// Whether all outputs that can be left running are confirmed at rest. A position has no rest.
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.outputs.iter().filter(|((_, kind), _)| !kind.is_position()).all(|(_, output)| {
-            output.confirmed.is_none_or(|value| value == 0) && output.wanted.unwrap_or(0) == 0
-        })
-    }
-
     /// The scale of an output, if clients may set it.
     pub(super) fn scale(&self, feature: FeatureIndex, kind: OutputKind) -> Result<&OutputScale, Fault> {
         match self.outputs.get(&(feature, kind)) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use ipc_schema::error::Reason;
 
 use super::{
-    Effect, Freshness, Router, Running,
+    Effect, Freshness, Router,
     claim::{Claim, Verdict},
     connected::Waiting,
     stop::Asker,
@@ -193,11 +193,6 @@ impl Router {
                     }
                 }
             }
-            if values.iter().any(|value| !value.kind.is_position() && value.value != 0)
-                && self.running.insert(device)
-            {
-                effects.push(Effect::Journal { device, running: Running::Perhaps });
-            }
             for value in &values {
                 self.output_changed(now, OutputId { device, feature: value.feature, kind: value.kind });
             }
@@ -263,14 +258,10 @@ impl Router {
         feature: FeatureIndex,
         kind: OutputKind,
         value: i32,
-        effects: &mut Vec<Effect>,
     ) {
         let Some(connected) = self.devices.get_mut(&device) else { return };
         let Some(output) = connected.outputs.get_mut(&(feature, kind)) else { return };
         output.confirmed = Some(value);
-        if value == 0 && connected.is_at_rest() && self.running.remove(&device) {
-            effects.push(Effect::Journal { device, running: Running::No });
-        }
         self.output_changed(now, OutputId { device, feature, kind });
     }
 }

@@ -156,13 +156,6 @@ pub enum Effect {
     },
     /// The wish to look for devices has changed.
     Scan(ScanWish),
-    /// Write down, before anything else is done, whether outputs of a device may be running.
-    Journal {
-        /// Which device.
-        device: DeviceIndex,
-        /// Whether.
-        running: Running,
-    },
     /// Read configuration, definitions and plugin folders again, then say [`Input::Reloaded`].
     Reload {
         /// Who asked.
@@ -170,15 +163,6 @@ pub enum Effect {
         /// The command's.
         ticket: Ticket,
     },
-}
-
-/// Whether outputs of a device may be running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Running {
-    /// At least one was told to.
-    Perhaps,
-    /// All are confirmed at rest.
-    No,
 }
 
 /// A stop that somebody asked for without a session.
@@ -201,8 +185,6 @@ pub struct Router {
     reservations: Reservations,
     stops: Stops,
     last_ticket: u64,
-    /// Devices of which the journal says that they may be running.
-    running: BTreeSet<DeviceIndex>,
     /// Sessions that are told of every change of an output.
     watching: BTreeSet<SessionId>,
     /// Outputs of which they have not been told.
@@ -221,9 +203,9 @@ pub enum Freshness {
 }
 
 impl Router {
-    /// A router without sessions and devices. `left_running` are the devices of which the journal says so.
+    /// A router without sessions and devices.
     #[must_use]
-    pub fn new(now: Instant, left_running: BTreeSet<DeviceIndex>) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             since: now,
             facts: Arc::default(),
@@ -236,7 +218,6 @@ impl Router {
             reservations: Reservations::default(),
             stops: Stops::default(),
             last_ticket: 0,
-            running: left_running,
             watching: BTreeSet::new(),
             changed: BTreeSet::new(),
             tell_at: None,

@@ -150,7 +150,7 @@ impl Router {
                 self.reading(Reading { device, feature, kind, value }, effects);
             }
             DeviceReport::Output { feature, kind, value } => {
-                self.output_confirmed(now, device, feature, kind, value, effects);
+                self.output_confirmed(now, device, feature, kind, value);
             }
         }
     }

@@ -7,7 +7,6 @@ fn values_leave_in_the_devices_own_range() {
     check(
         "
         1 1 set 7 0.vibrate=3
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=13
         1 2 set 7 1.rotate=-5
         = 7: 2 set 1.rotate=5
@@ -75,9 +74,7 @@ fn outputs_of_one_frame_reach_a_device_as_one_set() {
         = 2 hears added 8
         1 1 set 7 1.rotate=2; 2 set 8 0.vibrate=1; 3 set 7 0.vibrate=1; 4 set 7 0.vibrate=77; 5 set 7 1.rotate=3
         = 1 4 value-out-of-range: vibrate of feature 0 takes 0 to 5, not 77
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11 1.rotate=-3
-        = journal 8 Perhaps
         = 8: 2 set 0.vibrate=11
         answer 7 1 ok
         = 1 1 ok
@@ -92,44 +89,9 @@ fn a_stop_within_a_frame_parts_what_is_before_it_from_what_is_after() {
     check(
         "
         1 1 set 7 0.vibrate=1; 2 stop 7; 3 set 7 0.vibrate=2
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11
         = 7: 2 stop all, addressed
         = 7: 3 set 0.vibrate=12
-        ",
-    );
-}
-
-#[test]
-fn the_journal_knows_before_a_device_runs_and_until_it_rests() {
-    check(
-        "
-        1 1 set 7 2.position-with-duration=30/500
-        = 7: 1 set 2.position-with-duration=70/500
-        1 2 set 7 0.vibrate=0
-        = 7: 2 set 0.vibrate=0
-        1 3 set 7 0.vibrate=1 1.rotate=1
-        = journal 7 Perhaps
-        = 7: 3 set 0.vibrate=11 1.rotate=-1
-        confirm 7 0 vibrate 11
-        confirm 7 1 rotate -1
-        1 4 stop 7
-        = 7: 4 stop all, addressed
-        confirm 7 0 vibrate 0
-        confirm 7 1 rotate 0
-        = journal 7 No
-        1 5 set 7 0.vibrate=1
-        = journal 7 Perhaps
-        = 7: 5 set 0.vibrate=11
-        confirm 7 1 rotate 0
-        gone 7
-        = 1 1 device-lost: out of reach
-        = 1 2 device-lost: out of reach
-        = 1 3 device-lost: out of reach
-        = 1 4 device-lost: out of reach
-        = 1 5 device-lost: out of reach
-        = 1 hears removed 7
-        = 2 hears removed 7
         ",
     );
 }

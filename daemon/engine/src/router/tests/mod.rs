@@ -8,7 +8,6 @@ mod people;
 mod stopping;
 
 use std::{
-    collections::BTreeSet,
     fmt::Write as _,
     sync::Arc,
     time::{Duration, Instant},
@@ -32,7 +31,7 @@ use crate::{
 
 /// Runs a transcript with two sessions, 1 (Ann) and 2 (Bob), and one device, 7.
 pub(super) fn check(transcript: &str) {
-    let mut router = Router::new(Instant::now(), BTreeSet::new());
+    let mut router = Router::new(Instant::now());
     let mut effects = Vec::new();
     for line in ["connect 1", "open 1 Ann", "connect 2", "open 2 Bob", "ready 7"] {
         input(&mut router, Instant::now(), line, &mut effects);
@@ -42,7 +41,7 @@ pub(super) fn check(transcript: &str) {
 
 /// Runs a transcript from nothing.
 pub(super) fn check_bare(transcript: &str) {
-    run(&mut Router::new(Instant::now(), BTreeSet::new()), transcript);
+    run(&mut Router::new(Instant::now()), transcript);
 }
 
 fn run(router: &mut Router, transcript: &str) {
@@ -313,7 +312,6 @@ fn shown(effect: &Effect) -> String {
             format!("outside {} {outcome}", ticket.0)
         }
         Effect::Scan(wish) => format!("{wish:?}"),
-        Effect::Journal { device, running } => format!("journal {device} {running:?}"),
         Effect::Reload { session, ticket } => format!("reload for {session} {ticket}"),
     }
 }

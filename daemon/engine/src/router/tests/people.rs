@@ -84,7 +84,6 @@ fn reservations_keep_others_from_driving_and_end_with_their_session() {
         2 1 set 7 0.vibrate=1
         = 2 1 reserved: reserved by session 1 (`Ann`)
         2 2 set 7 1.rotate=1
-        = journal 7 Perhaps
         = 7: 1 set 1.rotate=-1
         2 3 reserve 7
         = 2 3 reserved: reserved by session 1 (`Ann`)
@@ -108,7 +107,6 @@ fn changes_of_outputs_are_put_together_for_those_who_watch() {
         2 1 watch
         = 2 1 ok
         1 1 set 7 0.vibrate=1
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11
         confirm 7 0 vibrate 11
         + 49
@@ -121,7 +119,6 @@ fn changes_of_outputs_are_put_together_for_those_who_watch() {
         = 2 hears 7.vibrate wanted 0 is 1 of None
         close 2
         confirm 7 0 vibrate 0
-        = journal 7 No
         + 50
         ",
     );
@@ -143,7 +140,7 @@ fn a_user_can_end_a_session() {
 #[test]
 fn the_status_tells_who_drives_what() {
     let now = Instant::now();
-    let mut router = Router::new(now, BTreeSet::new());
+    let mut router = Router::new(now);
     let mut effects = Vec::new();
     for line in [
         "connect 1",

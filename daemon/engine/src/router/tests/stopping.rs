@@ -7,7 +7,6 @@ fn a_session_that_ends_stops_what_it_set_last_and_nothing_else() {
     check(
         "
         1 1 set 7 0.vibrate=1 1.rotate=1 2.position-with-duration=1/10
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11 1.rotate=-1 2.position-with-duration=99/10
         answer 7 1 ok
         = 1 1 ok
@@ -41,7 +40,6 @@ fn what_was_stopped_by_anyone_belongs_to_nobody() {
     check(
         "
         1 1 set 7 0.vibrate=1 1.rotate=1
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11 1.rotate=-1
         2 1 stop-outputs 7 0
         = 7: 2 stop feature 0, addressed
@@ -56,7 +54,6 @@ fn a_value_that_a_failed_write_did_not_replace_is_still_stopped_with_its_session
     check(
         "
         1 1 set 7 0.vibrate=1
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11
         answer 7 1 ok
         = 1 1 ok
@@ -76,7 +73,6 @@ fn a_dead_session_sets_nothing_but_may_have_stopped() {
     check(
         "
         2 1 set 7 0.vibrate=1
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11
         close 1
         1 1 set 7 0.vibrate=1; 2 stop; 3 scan; 4 read 7 4 battery
@@ -163,7 +159,6 @@ fn anyone_can_stop_everything_without_a_session() {
     check(
         "
         1 1 set 7 0.vibrate=1
-        = journal 7 Perhaps
         = 7: 1 set 0.vibrate=11
         outside 1
         = 7: 2 stop all, global
@@ -208,7 +203,6 @@ fn a_reservation_does_not_hold_up_a_stop() {
         2 2 stop 7
         = 7: 1 stop all, addressed
         1 2 set 7 0.vibrate=1
-        = journal 7 Perhaps
         = 7: 2 set 0.vibrate=11
         ",
     );
