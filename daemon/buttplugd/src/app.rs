@@ -68,9 +68,12 @@ pub enum AppError {
     /// The bus cannot be served.
     #[error("{0}")]
     Bus(String),
-    /// The hub failed. Its devices have been stopped by their own tasks.
+    /// The hub failed. Devices are stopped by their own tasks.
     #[error("the hub of the service failed; it must be started again")]
     Hub,
+    /// No device can come any more. Those that were there have been stopped.
+    #[error("the part of the service that takes in devices failed; it must be started again")]
+    Arrivals,
 }
 
 /// Runs the service until it is told to end.
@@ -197,6 +200,7 @@ impl App {
                     tracing::error!(?ended, "the hub ended by itself");
                     break Err(AppError::Hub);
                 }
+                () = self.devices.failed() => break Err(AppError::Arrivals),
                 Some(ended) = self.listeners.join_next() => {
                     tracing::error!(?ended, "a listener ended by itself; no new clients come there");
                 }
@@ -208,7 +212,7 @@ impl App {
                 Ok(())
             }
             Err(error) => {
-                notify::stopping("failed");
+                self.end("a part of the service failed").await;
                 Err(error)
             }
         }

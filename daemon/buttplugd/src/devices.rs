@@ -56,7 +56,8 @@ pub struct Devices {
     directories: Directories,
     catalogue: watch::Sender<Arc<Catalogue>>,
     closing: watch::Sender<Option<Reason>>,
-    arrivals: JoinHandle<()>,
+    /// None once it has failed.
+    arrivals: Option<JoinHandle<()>>,
     buses: JoinSet<()>,
 }
 
@@ -95,7 +96,7 @@ impl Devices {
         let mut buses = JoinSet::new();
         start_buses(&mut buses, config, &discovery, &catalogue, arrivals.left_running());
         hub.facts(facts).await;
-        let arrivals = tokio::spawn(arrivals.run());
+        let arrivals = Some(tokio::spawn(arrivals.run()));
         Ok(Self { hub: hub.clone(), directories: directories.clone(), catalogue, closing, arrivals, buses })
     }
 
@@ -121,12 +122,23 @@ impl Devices {
         }
     }
 
+    /// Waits until no device can come any more although nobody ended that. Devices that are there can still be stopped.
+    /// Cancel-safe.
+    pub async fn failed(&mut self) {
+        let Some(arrivals) = &mut self.arrivals else { return };
+        let ended = arrivals.await;
+        self.arrivals = None;
+        tracing::error!(?ended, "the task that takes in devices ended by itself");
+    }
+
     /// Lets all devices go, after they were stopped.
     pub async fn end(mut self) {
         self.closing.send_replace(Some(Reason::ShuttingDown));
-        if timeout(CLOSE_LIMIT, &mut self.arrivals).await.is_err() {
+        if let Some(arrivals) = &mut self.arrivals
+            && timeout(CLOSE_LIMIT, &mut *arrivals).await.is_err()
+        {
             tracing::warn!(limit = ?CLOSE_LIMIT, "some devices did not let go in time");
-            self.arrivals.abort();
+            arrivals.abort();
         }
         self.buses.shutdown().await;
     }

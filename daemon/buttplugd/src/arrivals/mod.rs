@@ -118,6 +118,15 @@ pub struct Arrivals {
     sought: BTreeSet<DeviceIndex>,
 }
 
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        // The tasks of devices go on where this one has panicked: somebody has to stop what they drive.
+        if std::thread::panicking() {
+            self.tasks.detach_all();
+        }
+    }
+}
+
 impl Arrivals {
     /// Reads the indexes of known devices from the folder of the service's state. The other result is what buses run on.
     ///

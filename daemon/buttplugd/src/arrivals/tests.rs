@@ -250,11 +250,15 @@ impl Transport for Motor {
 
 impl Motor {
     async fn appear(&self, service: &Service) {
+        self.appear_as(service, Box::new(self.clone())).await;
+    }
+
+    async fn appear_as(&self, service: &Service, opener: Box<dyn Opener>) {
         let discovered = Discovered {
             transport: "simulated",
             advertisement: Advertisement::Simulated { name: "Simulated Motor".into() },
             address: "motor".into(),
-            opener: Box::new(self.clone()),
+            opener,
         };
         assert!(service.discovery.tell.send(FromTransport::Discovered(discovered)).await.is_ok());
     }
@@ -338,6 +342,39 @@ async fn the_journal_names_a_device_from_before_its_first_packet_until_its_rest_
     assert_eq!(ask(&mut link, 5, STOP).await, Ok(Answer::Done));
     assert_eq!(named(), BTreeSet::new());
     service.end().await;
+}
+
+/// A second sight of a device, which the service has no use for and cannot even forget.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[async_trait]
+impl Opener for Bomb {
+    async fn open(self: Box<Self>, _: &Access) -> Result<Opened, TransportFault> {
+        Err(TransportFault::Refused("nobody opens it".into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_can_be_stopped_after_the_task_that_took_them_in_has_panicked() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    let mut link = service.session().await;
+    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
+    assert_eq!(motor.taken(), [level(9)]);
+
+    motor.appear_as(&service, Box::new(Bomb)).await;
+    assert!(service.arrivals.await.unwrap_err().is_panic());
+    assert_eq!(service.hub.shutdown(Duration::from_secs(10)).await, Shutdown::Complete);
+    assert_eq!(motor.taken(), [level(0)]);
 }
 
 #[tokio::test(start_paused = true)]
