@@ -129,11 +129,30 @@ fn expect_ok(reply: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The number in the address of a device that a configuration names.
+const CONFIGURED: u16 = u16::MAX;
+
+fn address(number: u16, place: u8) -> String {
+    let [high, low] = number.to_be_bytes();
+    format!("F0:C0:DE:{place:02X}:{high:02X}:{low:02X}")
+}
+
+/// The user's configuration of a conversation, with the addresses that its devices have here.
+#[must_use]
+pub fn configuration(conversation: &Conversation) -> Option<Value> {
+    let config = conversation.user_device_config.as_ref()?.to_string();
+    let named = (0..).zip(&conversation.devices);
+    let text = named.fold(config, |text, (place, device)| match &device.address {
+        Some(name) => text.replace(&format!("\"{name}\""), &format!("\"{}\"", address(CONFIGURED, place))),
+        None => text,
+    });
+    serde_json::from_str(&text).ok()
+}
+
 /// Every characteristic can do everything, as the files ask for.
 fn spec(facts: &Device, number: u16, place: u8) -> DeviceSpec {
     const ALL: [Flag; 4] = [Flag::Read, Flag::Write, Flag::WriteWithoutResponse, Flag::Notify];
-    let [high, low] = number.to_be_bytes();
-    let address = format!("F0:C0:DE:{place:02X}:{high:02X}:{low:02X}");
+    let address = address(if facts.address.is_some() { CONFIGURED } else { number }, place);
     facts.gatt.iter().fold(
         DeviceSpec::named(&address, &facts.advertised_name),
         |spec, (service, endpoints)| {
