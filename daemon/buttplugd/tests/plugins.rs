@@ -1,6 +1,7 @@
 //! Real libraries through the service's loader: those that do right, those that are refused, those that do wrong.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod nonsense;
 mod plugin_support;
 
 use std::os::unix::fs::PermissionsExt;

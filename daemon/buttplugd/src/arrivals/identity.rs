@@ -66,7 +66,8 @@ pub fn library(protocol: &ProtocolEntry) -> Option<PathBuf> {
 }
 
 /// The strings that the plugin is given.
-pub(super) fn params(protocol: &ProtocolEntry) -> Vec<(String, String)> {
+#[must_use]
+pub fn params(protocol: &ProtocolEntry) -> Vec<(String, String)> {
     let definition = &protocol.definition;
     let mut params: Vec<(String, String)> =
         definition.params.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -80,7 +81,8 @@ pub(super) fn params(protocol: &ProtocolEntry) -> Vec<(String, String)> {
 }
 
 /// What the plugin is told of the model.
-pub(super) fn plugin_model(resolved: &Resolved) -> Model {
+#[must_use]
+pub fn plugin_model(resolved: &Resolved) -> Model {
     let features = resolved.features.iter().map(|feature| Feature {
         index: feature.index,
         outputs: feature
@@ -113,8 +115,9 @@ pub(super) fn plugin_model(resolved: &Resolved) -> Model {
     }
 }
 
-/// What the state of the device is told.
-pub(super) fn setup(resolved: &Resolved, transport: &str, left: Motion) -> ModelSetup {
+/// What the state of the device is told. `transport` is the name of its bus, `left` whether it may be running already.
+#[must_use]
+pub fn setup(resolved: &Resolved, transport: &str, left: Motion) -> ModelSetup {
     let outputs: Vec<OutputSetup> = resolved
         .features
         .iter()

@@ -35,7 +35,7 @@ use tokio::{
 };
 
 pub use self::{
-    identity::library,
+    identity::{library, params, plugin_model, setup},
     memory::{MemoryError, known_devices},
 };
 use self::{
