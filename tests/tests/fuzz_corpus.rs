@@ -1,5 +1,5 @@
 //! The fuzz targets without the fuzzer: over their corpus, over the samples and definitions of this tree, and over inputs that
-//! were changed at random, the same ones in every run.
+//! were changed at random, the same ones in every run. `FUZZ_ROUNDS` says how many of those, for a longer search.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets the unexpected has failed")]
 
@@ -7,13 +7,14 @@
 #[expect(unreachable_pub, reason = "for the fuzzer it is a library")]
 mod fuzz;
 
+use std::env;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use system_tests::artifact::source_tree;
 
-/// Changed inputs a target.
+/// Changed inputs a target, unless `FUZZ_ROUNDS` says otherwise.
 const CHANGED: u64 = 2_000;
 
 /// Inputs above this are played as they are and not changed, since they take too long.
@@ -28,7 +29,8 @@ fn run(name: &str, target: fn(&[u8]), more: Vec<Vec<u8>>) {
         play(name, target, input);
     }
     inputs.retain(|input| input.len() <= CHANGED_SIZE_MAX);
-    for round in 0..CHANGED {
+    let rounds = env::var("FUZZ_ROUNDS").map_or(CHANGED, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
         let mut chance = Chance(round);
         let mut input = inputs[chance.below(inputs.len())].clone();
         for _ in 0..=chance.below(4) {
