@@ -159,8 +159,10 @@ fn the_engine_is_pure() {
 
 #[test]
 fn only_the_fronts_know_how_clients_connect() {
-    let words = ["zbus", "interprocess", "tungstenite", "tokio_tungstenite"];
-    only_in(&["daemon"], &["daemon/buttplugd/src/front"], &words);
+    only_in(&["daemon"], &["daemon/buttplugd/src/front"], &["zbus", "interprocess"]);
+    // Devices dial in over WebSocket as well as clients do.
+    let both = ["daemon/buttplugd/src/front", "daemon/buttplugd/src/transport/websocket.rs"];
+    only_in(&["daemon"], &both, &["tungstenite", "tokio_tungstenite"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     fault::{Fault, Reason},
-    monitor::{Status, TransportState},
+    monitor::{Finds, Status, TransportState},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -315,6 +315,8 @@ fn summary(status: &Status) -> String {
     for transport in &status.transports {
         match transport.state {
             TransportState::Ready => {}
+            // Nobody misses a bus that the configuration or an empty socket switches off.
+            TransportState::Off if transport.finds == Finds::Unasked => {}
             TransportState::Off => text.push_str(&format!("; {} is off", transport.transport)),
             TransportState::Unavailable => {
                 text.push_str(&format!("; {} cannot be used", transport.transport))

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod source;
 pub mod value;
+pub mod websocket_devices;
 
 use std::{
     fmt, io,
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use self::{
     access::AccessPolicy,
     value::{ListenAddress, LogLevel, OriginPattern, bounded},
+    websocket_devices::WebSocketDevices,
 };
 use crate::transport::simulated::MODELS;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub websocket: WebSocketConfig,
     /// Which buses are looked at for devices.
     pub transports: Transports,
+    /// Devices that dial in over WebSocket.
+    pub websocket_devices: WebSocketDevices,
     /// Devices that exist only in memory.
     pub simulated: Simulated,
     /// How devices are treated.
@@ -175,7 +179,7 @@ impl WebSocketConfig {
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, ConfigError> {
         let addresses: Vec<SocketAddr> = self.listen.iter().flat_map(ListenAddress::addresses).collect();
         match addresses.iter().find(|address| !address.ip().is_loopback()) {
-            Some(address) if !self.allow_remote => Err(ConfigError::NotLoopback(*address)),
+            Some(address) if !self.allow_remote => Err(ConfigError::NotLoopback("websocket", *address)),
             Some(_) | None => Ok(addresses),
         }
     }
@@ -204,11 +208,15 @@ pub struct Transports {
     pub serial: bool,
     /// HID devices.
     pub hid: bool,
+    /// The Lovense USB dongle.
+    pub lovense_dongle: bool,
+    /// Game controllers that rumble.
+    pub gamepads: bool,
 }
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { bluetooth: true, serial: true, hid: true }
+        Self { bluetooth: true, serial: true, hid: true, lovense_dongle: true, gamepads: false }
     }
 }
 
@@ -293,6 +301,7 @@ impl Config {
     /// Looks at what no single value can tell.
     fn check(&self) -> Result<(), ConfigError> {
         self.websocket.addresses()?;
+        self.websocket_devices.addresses()?;
         let unknown = self.simulated.models.iter().flatten().find(|model| !MODELS.contains(&model.as_str()));
         unknown.map_or(Ok(()), |model| Err(ConfigError::UnknownModel(model.clone())))
     }
@@ -321,9 +330,9 @@ pub enum ConfigError {
     },
     /// A WebSocket address that other machines can reach.
     #[error(
-        "websocket.listen: {0} can be reached from other machines; set websocket.allow-remote = true if that is meant"
+        "{0}.listen: {1} can be reached from other machines; set {0}.allow-remote = true if that is meant"
     )]
-    NotLoopback(SocketAddr),
+    NotLoopback(&'static str, SocketAddr),
     /// A simulated device that does not exist.
     #[error("simulated.models: there is no `{0}`; there are: {models}", models = MODELS.join(", "))]
     UnknownModel(String),

@@ -27,7 +27,7 @@ use crate::{
     hub::Hub,
     journal::RunningJournal,
     plugin::{LoadError, PluginHost},
-    transport::{self, Discovery, ble, hid, serial, simulated},
+    transport::{self, Discovery, ble, dongle, gamepad, hid, serial, simulated, websocket},
 };
 
 /// Plugin folders of the distribution and of the machine's administrator; later ones win.
@@ -155,6 +155,8 @@ fn start_buses(
         let reconnect = if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
         let settings = ble::Settings { reconnect, left_running };
         buses.spawn(ble::run(discovery.clone(), settings));
+    } else {
+        buses.spawn(transport::off(discovery.clone(), ble::NAME, "transports.bluetooth"));
     }
     if config.transports.hid {
         buses.spawn(hid::run(discovery.clone(), catalogue.subscribe()));
@@ -165,6 +167,25 @@ fn start_buses(
         buses.spawn(serial::run(discovery.clone(), catalogue.subscribe()));
     } else {
         buses.spawn(transport::off(discovery.clone(), serial::NAME, "transports.serial"));
+    }
+    if config.transports.lovense_dongle {
+        buses.spawn(dongle::run(discovery.clone(), catalogue.subscribe()));
+    } else {
+        buses.spawn(transport::off(discovery.clone(), dongle::NAME, "transports.lovense-dongle"));
+    }
+    if config.transports.gamepads {
+        buses.spawn(gamepad::run(discovery.clone(), catalogue.subscribe()));
+    } else {
+        buses.spawn(transport::off(discovery.clone(), gamepad::NAME, "transports.gamepads"));
+    }
+    match config.websocket_devices.addresses() {
+        Ok(addresses) if config.websocket_devices.enabled => {
+            buses.spawn(websocket::run(discovery.clone(), addresses));
+        }
+        // An address that may not be is refused when the configuration is read.
+        Ok(_) | Err(_) => {
+            buses.spawn(transport::off(discovery.clone(), websocket::NAME, "websocket-devices.enabled"));
+        }
     }
     if config.simulated.enabled {
         let models = config.simulated.models.clone();

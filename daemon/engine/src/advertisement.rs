@@ -35,6 +35,11 @@ pub enum Advertisement {
         /// The identifier of its first packet.
         name: String,
     },
+    /// A game controller that rumbles.
+    Gamepad {
+        /// What it calls itself.
+        name: String,
+    },
     /// A simulated device.
     Simulated {
         /// The name of the model.
@@ -48,7 +53,7 @@ impl Advertisement {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Bluetooth { name, .. } | Self::Hid { name, .. } => name.as_deref(),
-            Self::WebSocket { name } | Self::Simulated { name } => Some(name),
+            Self::WebSocket { name } | Self::Gamepad { name } | Self::Simulated { name } => Some(name),
             Self::Serial { .. } => None,
         }
     }

@@ -18,7 +18,7 @@ use engine::{
 
 use crate::{
     plugin::{Feature, InputRange, InputWays as PluginWays, Model, OutputRange},
-    transport::{Access, SerialSettings},
+    transport::{Access, SerialSettings, ble, dongle},
 };
 
 /// The gap between packets on Bluetooth, unless a definition says otherwise: what most devices bear.
@@ -48,13 +48,19 @@ pub(super) fn access(way: &Way) -> Access {
         }),
         Way::Hid => Access::Hid,
         Way::WebSocket => Access::WebSocket,
+        Way::Gamepad => Access::Gamepad,
         Way::Simulated => Access::Simulated,
     }
 }
 
+/// Whether packets go over Bluetooth in the end, as they do from a dongle of a maker.
+fn is_radio(transport: &str) -> bool {
+    [ble::NAME, dongle::NAME].contains(&transport)
+}
+
 /// The gap of a bus.
 pub(super) fn default_gap_ms(transport: &str) -> u32 {
-    if transport == "bluetooth" { BLUETOOTH_GAP_MS } else { 0 }
+    if is_radio(transport) { BLUETOOTH_GAP_MS } else { 0 }
 }
 
 /// Where the library of a protocol is; `None` for one that is a template.
@@ -133,7 +139,7 @@ pub fn setup(resolved: &Resolved, transport: &str, left: Motion) -> ModelSetup {
     let inputs = resolved.features.iter().flat_map(|feature| {
         feature.inputs.iter().map(|input| InputSetup { feature: feature.index, kind: input.kind })
     });
-    let gathers = transport == "bluetooth" && outputs.len() > 1;
+    let gathers = is_radio(transport) && outputs.len() > 1;
     let gap = resolved.message_gap_ms.unwrap_or_else(|| default_gap_ms(transport));
     ModelSetup {
         inputs: inputs.collect(),

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn an_open_address_on_the_command_line_needs_the_file_to_allow_it() {
         let overrides = Overrides { websocket: Some("0.0.0.0:1".parse().unwrap()), ..Overrides::default() };
-        assert!(matches!(load("", overrides.clone()), Err(ConfigError::NotLoopback(_))));
+        assert!(matches!(load("", overrides.clone()), Err(ConfigError::NotLoopback(..))));
         assert!(load("[websocket]\nallow-remote = true\n", overrides).is_ok());
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn with_info<T>(info: &DeviceInfo, body: impl FnOnce(&abi::DeviceInfo
         Advertisement::Serial { .. }
         | Advertisement::Hid { .. }
         | Advertisement::WebSocket { .. }
+        | Advertisement::Gamepad { .. }
         | Advertisement::Simulated { .. } => Vec::new(),
     };
     let endpoints: Vec<abi::Endpoint> = info
@@ -46,7 +47,7 @@ pub(super) fn with_info<T>(info: &DeviceInfo, body: impl FnOnce(&abi::DeviceInfo
         }
         Advertisement::Hid { vendor, product, .. } => (abi::transport::HID, *vendor, *product),
         Advertisement::WebSocket { .. } => (abi::transport::WEBSOCKET, 0, 0),
-        Advertisement::Simulated { .. } => (abi::transport::OTHER, 0, 0),
+        Advertisement::Gamepad { .. } | Advertisement::Simulated { .. } => (abi::transport::OTHER, 0, 0),
     };
     body(&abi::DeviceInfo {
         struct_size: size::<abi::DeviceInfo>(),

@@ -4,9 +4,12 @@
 //! device is to be opened ([`Access`]); the device's own task is the only one that uses the open [`Transport`].
 
 pub mod ble;
+pub mod dongle;
+pub mod gamepad;
 pub mod hid;
 pub mod serial;
 pub mod simulated;
+pub mod websocket;
 
 mod nodes;
 mod places;
@@ -98,6 +101,8 @@ pub enum Access {
     Hid,
     /// A device that dialled in over WebSocket: endpoints `tx` and `rx`.
     WebSocket,
+    /// A game controller: `tx` for the strength of its motors, `rx` for its battery if it has one.
+    Gamepad,
     /// A simulated device: the endpoints named.
     Simulated,
 }

@@ -41,6 +41,14 @@ pub(super) trait Nodes: Send {
     fn places(&self, _: &Catalogue) -> Vec<PathBuf> {
         Vec::new()
     }
+    /// When devices of this bus are found, as things stand.
+    fn finds(&self) -> Finds {
+        Finds::Unasked
+    }
+    /// Why the bus does nothing, for one that is there only as long as something is plugged in.
+    fn absent(&self) -> Option<&'static str> {
+        None
+    }
     /// What gives the user access to a node: a command, or the rule that is missing.
     fn mend(&self, node: &str) -> String;
 }
@@ -197,9 +205,12 @@ impl<N: Nodes> Bus<N> {
                 ),
                 "a sandbox must allow AF_NETLINK sockets".to_owned(),
             ),
-            (None, None, None) => (TransportState::Ready, String::new(), String::new()),
+            (None, None, None) => match self.nodes.absent() {
+                Some(why) => (TransportState::Off, why.to_owned(), String::new()),
+                None => (TransportState::Ready, String::new(), String::new()),
+            },
         };
-        TransportStatus { transport: self.nodes.bus(), finds: Finds::Unasked, state, reason, hint }
+        TransportStatus { transport: self.nodes.bus(), finds: self.nodes.finds(), state, reason, hint }
     }
 }
 

@@ -277,6 +277,9 @@ impl Catalogue {
         for one in &entry.definition.websocket {
             self.matches.add_websocket(entry.layer, number, one);
         }
+        for one in &entry.definition.gamepad {
+            self.matches.add_gamepad(entry.layer, number, one);
+        }
         for one in &entry.definition.simulated {
             self.matches.add_simulated(entry.layer, number, one);
         }

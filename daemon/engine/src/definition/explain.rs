@@ -45,7 +45,7 @@ impl Catalogue {
                 lines.push(format!("  it must have {one_of} {}", services.join(", ")));
             }
             Way::Serial(settings) => lines.push(format!("  at {} baud", settings.baud_rate)),
-            Way::Hid | Way::WebSocket | Way::Simulated => {}
+            Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => {}
         }
         lines.push(match &entry.library {
             Some(library) => format!("  run by the library {library}, beside {}", entry.file),
@@ -98,6 +98,7 @@ impl Catalogue {
             Advertisement::Bluetooth { name: None, .. }
             | Advertisement::Hid { .. }
             | Advertisement::WebSocket { .. }
+            | Advertisement::Gamepad { .. }
             | Advertisement::Simulated { .. } => {}
         }
         lines

@@ -21,7 +21,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    model::{BluetoothMatch, HidMatch, NameMatch, SerialMatch, UsbId},
+    model::{BluetoothMatch, GamepadMatch, HidMatch, NameMatch, SerialMatch, UsbId},
     parse::Layer,
 };
 use crate::advertisement::Advertisement;
@@ -55,6 +55,8 @@ pub enum Way {
     Hid,
     /// Through the WebSocket that it dialled in with.
     WebSocket,
+    /// Through the force feedback of a game controller.
+    Gamepad,
     /// It is simulated.
     Simulated,
 }
@@ -76,6 +78,8 @@ pub enum Sign {
     Company(u16),
     /// It advertises this service.
     Service(Uuid),
+    /// It is a game controller.
+    Gamepad,
 }
 
 impl fmt::Display for Sign {
@@ -91,6 +95,7 @@ impl fmt::Display for Sign {
             }
             Self::Company(company) => write!(f, "there is manufacturer data of company {company}"),
             Self::Service(service) => write!(f, "the service {service} is advertised"),
+            Self::Gamepad => f.write_str("it is a game controller"),
         }
     }
 }
@@ -133,6 +138,9 @@ pub(super) struct MatchIndex {
     bluetooth: Names,
     websocket: Names,
     simulated: Names,
+    gamepads: Names,
+    /// Those that take every game controller.
+    all_gamepads: Targets,
     manufacturer_data: HashMap<u16, Vec<OfCompany>>,
     services: HashMap<Uuid, Targets>,
     ports: HashMap<String, Targets>,
@@ -235,6 +243,14 @@ impl MatchIndex {
         self.websocket.add(&one.names, target);
     }
 
+    pub(super) fn add_gamepad(&mut self, layer: Layer, protocol: ProtocolNumber, one: &GamepadMatch) {
+        let target = self.target(layer, protocol, Way::Gamepad);
+        if one.names.is_empty() {
+            self.all_gamepads.push(target);
+        }
+        self.gamepads.add(&one.names, target);
+    }
+
     pub(super) fn add_simulated(&mut self, layer: Layer, protocol: ProtocolNumber, one: &NameMatch) {
         let target = self.target(layer, protocol, Way::Simulated);
         self.simulated.add(&one.names, target);
@@ -292,6 +308,12 @@ impl MatchIndex {
                 }
             }
             Advertisement::WebSocket { name } => self.websocket.find(name, &mut found),
+            Advertisement::Gamepad { name } => {
+                self.gamepads.find(name, &mut found);
+                for target in &self.all_gamepads {
+                    found(*target, Sign::Gamepad);
+                }
+            }
             Advertisement::Simulated { name } => self.simulated.find(name, &mut found),
         }
         all.sort_by(|a, b| {
@@ -309,14 +331,16 @@ impl MatchIndex {
 
     /// What two protocols of one layer claim without services that tell them apart, in a fixed order.
     pub(super) fn clashes(&self) -> Vec<Clash> {
-        let named = self.bluetooth.claims().chain(self.websocket.claims()).chain(self.simulated.claims());
+        let names = [&self.bluetooth, &self.websocket, &self.gamepads, &self.simulated];
+        let named = names.into_iter().flat_map(Names::claims);
+        let gamepads = [(Sign::Gamepad, self.all_gamepads.as_slice())];
         let services =
             self.services.iter().map(|(service, targets)| (Sign::Service(*service), targets.as_slice()));
         let ports = self.ports.iter().map(|(port, targets)| (Sign::Port(port.clone()), targets.as_slice()));
         let usb =
             self.serial_usb.iter().chain(&self.hid).map(|(id, targets)| (Sign::Usb(*id), targets.as_slice()));
         let mut clashes = Vec::new();
-        for (sign, targets) in named.chain(services).chain(ports).chain(usb) {
+        for (sign, targets) in named.chain(services).chain(ports).chain(usb).chain(gamepads) {
             self.clashing(&sign, targets, &mut clashes);
         }
         for (company, entries) in &self.manufacturer_data {
@@ -361,8 +385,12 @@ fn alike(a: &Way, b: &Way) -> bool {
         (Way::Serial(_), Way::Serial(_))
         | (Way::Hid, Way::Hid)
         | (Way::WebSocket, Way::WebSocket)
+        | (Way::Gamepad, Way::Gamepad)
         | (Way::Simulated, Way::Simulated) => true,
-        (Way::Bluetooth(_) | Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Simulated, _) => false,
+        (
+            Way::Bluetooth(_) | Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated,
+            _,
+        ) => false,
     }
 }
 

@@ -65,6 +65,9 @@ pub struct Protocol {
     /// How it is recognised when it dials in over WebSocket.
     #[serde(default)]
     pub websocket: Vec<NameMatch>,
+    /// Which game controllers it drives.
+    #[serde(default)]
+    pub gamepad: Vec<GamepadMatch>,
     /// Which simulated devices speak it.
     #[serde(default)]
     pub simulated: Vec<NameMatch>,
@@ -143,6 +146,15 @@ pub enum Parity {
     Even,
     /// Makes the sum of the bits odd.
     Odd,
+}
+
+/// Which game controllers that rumble are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GamepadMatch {
+    /// Names, or beginnings of names with a `*` at the end. Absent: all controllers.
+    #[serde(default)]
+    pub names: Vec<String>,
 }
 
 /// How a HID device is recognised.

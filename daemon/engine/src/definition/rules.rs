@@ -127,6 +127,7 @@ fn check_protocol(protocol: &Protocol, library: Option<&str>, at: &str, report: 
     check_serial(&protocol.serial, at, report);
     check_hid(&protocol.hid, at, report);
     check_name_lists(&protocol.websocket, &format!("{at}.websocket"), report);
+    check_names(protocol.gamepad.iter().map(|one| one.names.as_slice()), &format!("{at}.gamepad"), report);
     check_name_lists(&protocol.simulated, &format!("{at}.simulated"), report);
     check_text(&protocol.default.name, &format!("{at}.default.name"), report);
     check_features(&protocol.default.features, &format!("{at}.default.features"), report);

@@ -67,7 +67,7 @@ impl Opener for LinkOpener {
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
         let named = match access {
             Access::Bluetooth { services } => services.clone(),
-            Access::Serial(_) | Access::Hid | Access::WebSocket | Access::Simulated => {
+            Access::Serial(_) | Access::Hid | Access::WebSocket | Access::Gamepad | Access::Simulated => {
                 return Err(TransportFault::Refused("the definition is not for a Bluetooth device".into()));
             }
         };

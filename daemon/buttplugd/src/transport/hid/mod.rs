@@ -125,7 +125,11 @@ impl Opener for NodeOpener {
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
         match access {
             Access::Hid => {}
-            Access::Bluetooth { .. } | Access::Serial(_) | Access::WebSocket | Access::Simulated => {
+            Access::Bluetooth { .. }
+            | Access::Serial(_)
+            | Access::WebSocket
+            | Access::Gamepad
+            | Access::Simulated => {
                 return Err(TransportFault::Refused("a HID device is opened as nothing else".to_owned()));
             }
         }

@@ -77,6 +77,16 @@ impl Node {
         }
     }
 
+    /// Sends a report.
+    pub(in super::super) async fn write(&self, report: &[u8]) -> Result<(), TransportFault> {
+        write(&self.writer, report).await
+    }
+
+    /// The next report. Cancel-safe.
+    pub(in super::super) async fn read(&self) -> Result<Vec<u8>, TransportFault> {
+        read(&self.reports).await
+    }
+
     /// Takes an open file.
     pub(in super::super) fn of(file: OwnedFd) -> Result<Self, TransportFault> {
         let file = Arc::new(file);

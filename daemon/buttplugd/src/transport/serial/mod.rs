@@ -152,7 +152,11 @@ impl Opener for PortOpener {
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
         let settings = match access {
             Access::Serial(settings) => *settings,
-            Access::Bluetooth { .. } | Access::Hid | Access::WebSocket | Access::Simulated => {
+            Access::Bluetooth { .. }
+            | Access::Hid
+            | Access::WebSocket
+            | Access::Gamepad
+            | Access::Simulated => {
                 return Err(TransportFault::Refused("a serial port is opened as nothing else".to_owned()));
             }
         };
