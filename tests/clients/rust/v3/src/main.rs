@@ -52,7 +52,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             device.oscillate(&ScalarValueCommand::ScalarValue(0.5)).await?;
             kinds.push("Oscillate".to_owned());
         }
-        if !device.rotate_attributes().is_empty() {
+        // This client takes its linear attributes for those of rotation.
+        if attributes.rotate_cmd().is_some() {
             device.rotate(&RotateCommand::Rotate(0.5, false)).await?;
             kinds.push("Rotate".to_owned());
         }
