@@ -293,3 +293,27 @@ fn every_maker_has_a_readme_and_vectors() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+#[test]
+fn every_hid_device_may_be_opened_by_whoever_sits_at_the_machine() {
+    let rules = fs::read_to_string(root().join("systemd/60-buttplugd.rules")).unwrap();
+    let tables = |value: &toml::Value, key: &str| -> Vec<toml::Value> {
+        value.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default()
+    };
+    let mut without = Vec::new();
+    for source in files("toml").iter().filter(|source| {
+        source.path.ends_with("/plugin.toml") && !source.is_in(&["plugins/example", "plugins/hostile"])
+    }) {
+        let file: toml::Value = toml::from_str(&source.text).unwrap();
+        let protocols = tables(&file, "protocol");
+        let matches = protocols.iter().flat_map(|protocol| tables(protocol, "hid"));
+        for id in matches.flat_map(|one| tables(&one, "ids")) {
+            let hex = |key: &str| format!("{:04x}", id.get(key).and_then(toml::Value::as_integer).unwrap());
+            let (vendor, product) = (format!("ATTRS{{idVendor}}==\"{}\"", hex("vendor")), hex("product"));
+            if !rules.lines().any(|rule| rule.starts_with(&vendor) && rule.contains(&product)) {
+                without.push(format!("{}: {} {}", source.path, hex("vendor"), product));
+            }
+        }
+    }
+    assert!(without.is_empty(), "no udev rule for:\n{}", without.join("\n"));
+}
