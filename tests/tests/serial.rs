@@ -212,3 +212,40 @@ async fn a_port_that_no_definition_names_is_left_alone_until_one_does() {
     assert_eq!(stroker.line().await.unwrap(), "V105");
     rig.service.assert_alive();
 }
+
+/// What the README of the T-code plugin tells a user to write.
+const OSR2: &str = r#"
+[[model]]
+protocol = "test-tcode"
+[[model.serial]]
+port = "PORT"
+baud_rate = 115200
+
+[[model]]
+protocol = "test-tcode"
+identifiers = [""]
+name = "OSR2"
+features = [
+    { index = 0, description = "Stroke", output = { position-with-duration = { range = [0, 999], duration_ms = [0, 100000] } } },
+    { index = 3, description = "Twist", output = { position-with-duration = { range = [0, 999], duration_ms = [0, 100000] } } },
+]
+"#;
+
+#[tokio::test]
+async fn a_user_gives_a_port_and_more_axes_to_a_protocol_that_is_there() {
+    let home = Home::new().unwrap();
+    let port = home.path().join("stroker");
+    let plugins = home.path().join("plugins/tcode");
+    std::fs::create_dir_all(&plugins).unwrap();
+    std::fs::write(plugins.join("plugin.toml"), PROTOCOL.replace("PORT", "default")).unwrap();
+    home.write_config("devices.d/osr2.toml", &OSR2.replace("PORT", port.to_str().unwrap())).unwrap();
+    let launch = Launch::new(&home).arg("--no-dbus").plugin_path(&home.path().join("plugins"));
+    let rig = Rig { service: launch.start().await.unwrap(), port, home };
+    let mut stroker = rig.plug_in();
+    let mut peer = rig.peer().await;
+    let index = devices(&mut peer, 1).await.unwrap();
+    let movement = json!({ "HwPositionWithDuration": { "Value": 500, "Duration": 250 } });
+    let reply = output(&mut peer, index, 3, movement).await;
+    assert!(reply.get("Ok").is_some(), "{reply}");
+    assert_eq!(stroker.line().await.unwrap(), "L3500I250");
+}
