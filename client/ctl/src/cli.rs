@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Status,
 
     /// Check whether devices can be reached, and say what to do if not.
-    #[command(after_help = "Exit status 1 when no bus can be used.")]
+    #[command(after_help = "Works without the service too. Exit status 1 when something is broken.")]
     Doctor,
 
     /// Look for devices, and print those that come.

@@ -30,8 +30,6 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
     #[error("could not write the output as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("nothing that can be driven is reachable")]
-    Unwell,
 }
 
 impl Failure {

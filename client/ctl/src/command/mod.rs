@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod definitions;
+mod doctor;
 mod drive;
 mod keys;
 mod picture;
@@ -13,9 +14,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use buttplugd_client::{
-    Client, Connect, Event, Extension, Input, InputCommand, InputType, OutputType, TransportState,
-};
+use buttplugd_client::{Client, Connect, Event, Extension, Input, InputCommand, InputType, OutputType};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use futures_util::StreamExt;
@@ -50,13 +49,15 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
         stop::everything(connect, printer).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if matches!(cli.command, Command::Doctor) {
+        return doctor::run(connect, printer).await;
+    }
     let client = connect.connect().await?;
     match cli.command {
         Command::Status => {
             let status = client.status().await?;
             printer.print(&status, || text::status(&status))?;
         }
-        Command::Doctor => doctor(&client, printer).await?,
         Command::Scan { time } => scan(&client, time, printer).await?,
         Command::List => {
             let devices = client.devices();
@@ -108,27 +109,12 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
         }
         // These are done before this, since they need no session.
         Command::Stop { device: None, .. }
+        | Command::Doctor
         | Command::Config { .. }
         | Command::Definitions { .. }
         | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn doctor(client: &Client, printer: &mut Printer) -> Result<(), Failure> {
-    let status = client.status().await?;
-    let is_well = status.transports.iter().any(|transport| transport.state == TransportState::Ready);
-    printer.print(
-        &json!({"Well": is_well, "Transports": status.transports, "Warnings": status.warnings}),
-        || {
-            let mut found = text::transports(&status);
-            for warning in &status.warnings {
-                found.push_str(&format!("  {warning}\n"));
-            }
-            found
-        },
-    )?;
-    if is_well { Ok(()) } else { Err(Failure::Unwell) }
 }
 
 async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<(), Failure> {
