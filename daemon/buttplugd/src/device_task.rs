@@ -50,6 +50,8 @@ pub struct Code {
 pub struct Identified {
     /// Who asks, as it was given to the task.
     pub task: TaskId,
+    /// The protocol that it was opened for.
+    pub opened_for: String,
     /// The protocol that takes over.
     pub protocol: Option<String>,
     /// What the device says it is.
@@ -83,8 +85,8 @@ pub struct DeviceTask {
     pub opener: Box<dyn Opener>,
     /// How.
     pub access: Access,
-    /// The first protocol.
-    pub code: Code,
+    /// The protocol; where [`Access`] has several candidates, that of each, in their order.
+    pub codes: Vec<Code>,
     /// What is known of the device; endpoints and params are filled in here.
     pub info: DeviceInfo,
     /// How long things may take.
@@ -136,7 +138,7 @@ pub enum Reached {
 impl DeviceTask {
     /// Runs until the device is gone.
     pub async fn run(self) -> Ended {
-        let Self { id, opener, access, code, mut info, setup, identify, mut closing, hub, journal } = self;
+        let Self { id, opener, access, codes, mut info, setup, identify, mut closing, hub, journal } = self;
         let nothing =
             |fault| Ended { id, entry: None, motion: Motion::AtRest, reached: Reached::Nothing, fault };
         let opening = timeout(OPEN_LIMIT, opener.open(&access));
@@ -148,6 +150,10 @@ impl DeviceTask {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return nothing(bring_up_failed(&error.to_string())),
             Err(_) => return nothing(bring_up_failed("the path could not be opened in time")),
+        };
+        let Some(code) = codes.into_iter().nth(opened.transport.candidate()) else {
+            close(opened.transport).await;
+            return nothing(bring_up_failed("it was opened as something that it cannot be"));
         };
         info.endpoints = opened.transport.endpoints();
         if info.endpoints.is_empty() {
@@ -358,7 +364,8 @@ impl Running {
     async fn ask(&mut self, protocol: Option<String>, identifier: String) {
         let (reply, answer) = oneshot::channel();
         self.identity = Some(answer);
-        let question = Identified { task: self.id, protocol, identifier, reply };
+        let opened_for = self.info.protocol.clone();
+        let question = Identified { task: self.id, opened_for, protocol, identifier, reply };
         if self.identify.send(question).await.is_err() {
             // The answer's other end is gone with it, which says the same.
             tracing::debug!(task = self.id.0, "nobody knows devices any more");

@@ -190,7 +190,12 @@ fn toy() -> DeviceSpec {
 fn access() -> Access {
     let endpoints = [("tx", TX), ("rx", RX), ("fast", FAST), ("slow", SLOW), ("firmware", Uuid::nil())];
     let endpoints = endpoints.map(|(name, uuid)| (Endpoint::from(name), uuid)).to_vec();
-    Access::Bluetooth { services: vec![(Uuid::from_u128(1), endpoints.clone()), (SERVICE, endpoints)] }
+    Access::Bluetooth {
+        candidates: vec![
+            vec![(Uuid::from_u128(2), endpoints.clone())],
+            vec![(Uuid::from_u128(1), endpoints.clone()), (SERVICE, endpoints)],
+        ],
+    }
 }
 
 type Events = mpsc::Receiver<TransportEvent>;

@@ -26,15 +26,21 @@ const BLUETOOTH_GAP_MS: u32 = 75;
 /// How long the first of several values for one device waits for the others, on Bluetooth.
 const BLUETOOTH_GATHER: Duration = Duration::from_millis(2);
 
-/// How a device is opened.
-pub(super) fn access(way: &Way) -> Access {
-    match way {
+/// How a device is opened that can be reached in the first of these ways; over Bluetooth, in whichever of them fits.
+pub(super) fn access(first: &Way, others: &[Way]) -> Access {
+    let named = |way: &Way| match way {
         Way::Bluetooth(services) => {
             let services = services.iter().map(|(service, endpoints)| {
                 let endpoints = endpoints.iter().map(|(name, id)| (Endpoint::from(name.as_str()), *id));
                 (*service, endpoints.collect())
             });
-            Access::Bluetooth { services: services.collect() }
+            Some(services.collect())
+        }
+        Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => None,
+    };
+    match first {
+        Way::Bluetooth(_) => {
+            Access::Bluetooth { candidates: [first].into_iter().chain(others).filter_map(named).collect() }
         }
         Way::Serial(settings) => Access::Serial(SerialSettings {
             baud_rate: settings.baud_rate,

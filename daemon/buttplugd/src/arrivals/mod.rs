@@ -23,6 +23,7 @@ use engine::{
         access::Refusal,
         catalogue::{Candidate, Catalogue, ProtocolEntry},
         indices::DeviceKey,
+        matching::Way,
     },
     device::{DeviceSetup, Motion},
     fault::{Fault, Reason},
@@ -58,6 +59,8 @@ const TRANSPORT_QUEUE: usize = 64;
 const IDENTIFY_QUEUE: usize = 16;
 /// Devices that are open, or on their way to be, at once.
 const MOST_DEVICES: usize = 64;
+/// Protocols that one device is tried as. No name is claimed by more than two.
+const MOST_CANDIDATES: usize = 8;
 /// How long devices are looked for that may have been left running, or that were lost.
 const LOOK_FOR: Duration = Duration::from_secs(60);
 
@@ -240,24 +243,38 @@ impl Arrivals {
         }
         let catalogue = self.catalogue.borrow().clone();
         let candidates = catalogue.find(&discovered.advertisement);
-        let Some(candidate) = self.attempts.pick(&place, &candidates) else { return };
-        let candidate = candidate.clone();
+        let Some(first) = candidates.first() else { return };
         // A denied device is not tried as something else, so the first candidate is the one that is asked for.
-        let first = candidates.first().map_or_else(|| candidate.protocol.id(), |first| first.protocol.id());
-        if let Err(refusal) = catalogue.admit(first, &place.1) {
+        if let Err(refusal) = catalogue.admit(first.protocol.id(), &place.1) {
             return tracing::debug!(transport = place.0, %refusal, "a device is left alone");
         }
-        self.begin(place, discovered, candidate).await;
+        let candidates = match first.way {
+            // Its services tell, once it is connected.
+            Way::Bluetooth(_) => candidates,
+            Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => {
+                self.attempts.pick(&place, &candidates).cloned().into_iter().collect()
+            }
+        };
+        self.begin(place, discovered, candidates).await;
     }
 
-    async fn begin(&mut self, place: Place, discovered: Discovered, candidate: Candidate) {
-        let Candidate { protocol, way, .. } = candidate;
-        let code = match self.code(&protocol).await {
-            Ok(code) => code,
-            Err(fault) => {
-                tracing::error!(protocol = protocol.id(), %fault, "no code for a device");
-                return self.attempts.failed(place, Reached::Open, Instant::now());
+    async fn begin(&mut self, place: Place, discovered: Discovered, candidates: Vec<Candidate>) {
+        let (mut codes, mut protocols, mut ways) = (Vec::new(), Vec::new(), Vec::new());
+        for Candidate { protocol, way, .. } in candidates.into_iter().take(MOST_CANDIDATES) {
+            match self.code(&protocol).await {
+                Ok(code) => {
+                    codes.push(code);
+                    protocols.push(protocol);
+                    ways.push(way);
+                }
+                Err(fault) => {
+                    tracing::error!(protocol = protocol.id(), %fault, "no code for a device");
+                }
             }
+        }
+        let (Some(protocol), Some((first, others))) = (protocols.into_iter().next(), ways.split_first())
+        else {
+            return self.attempts.failed(place, Reached::Open, Instant::now());
         };
         let id = TaskId(self.next_task);
         self.next_task += 1;
@@ -275,8 +292,8 @@ impl Arrivals {
         let task = DeviceTask {
             id,
             opener,
-            access: identity::access(&way),
-            code,
+            access: identity::access(first, others),
+            codes,
             info,
             setup: DeviceSetup::default(),
             identify: self.ask.clone(),
@@ -302,8 +319,8 @@ impl Arrivals {
 
     /// Tells a device what it is.
     async fn answer(&mut self, question: Identified) {
-        let Identified { task, protocol, identifier, reply } = question;
-        let identity = self.identify(task, protocol.as_deref(), &identifier).await;
+        let Identified { task, opened_for, protocol, identifier, reply } = question;
+        let identity = self.identify(task, &opened_for, protocol.as_deref(), &identifier).await;
         if let Err(fault) = &identity {
             tracing::warn!(task = task.0, %fault, "a device is not used");
         }
@@ -315,14 +332,14 @@ impl Arrivals {
     async fn identify(
         &mut self,
         task: TaskId,
+        opened_for: &str,
         protocol: Option<&str>,
         identifier: &str,
     ) -> Result<Identity, Fault> {
         let gone = || Fault::new(Reason::DeviceLost, "the device is gone");
-        let (place, first) =
-            self.open.get(&task).map(|open| (open.place.clone(), open.protocol.clone())).ok_or_else(gone)?;
+        let place = self.open.get(&task).map(|open| open.place.clone()).ok_or_else(gone)?;
         let catalogue = self.catalogue.borrow().clone();
-        let id = protocol.unwrap_or_else(|| first.id());
+        let id = protocol.unwrap_or(opened_for);
         let resolved = catalogue.resolve(id, identifier, &place.1).map_err(|refusal| refused(&refusal))?;
         let code = match protocol {
             Some(_) => Some(self.code(&resolved.protocol).await?),

@@ -205,12 +205,18 @@ async fn devices_come_when_a_client_scans() {
 struct Motor {
     packets: Arc<Mutex<Vec<Vec<u8>>>>,
     refuses: Arc<Mutex<u32>>,
+    /// Which candidate it turns out to be, and how many there were when it was opened.
+    candidate: usize,
+    offered: Arc<Mutex<Vec<usize>>>,
     tell: Arc<Mutex<Option<mpsc::Sender<TransportEvent>>>>,
 }
 
 #[async_trait]
 impl Opener for Motor {
-    async fn open(self: Box<Self>, _: &Access) -> Result<Opened, TransportFault> {
+    async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
+        if let Access::Bluetooth { candidates } = access {
+            self.offered.lock().unwrap().push(candidates.len());
+        }
         let (tell, events) = mpsc::channel(1);
         *self.tell.lock().unwrap() = Some(tell);
         Ok(Opened { transport: self, events })
@@ -221,6 +227,10 @@ impl Opener for Motor {
 impl Transport for Motor {
     fn endpoints(&self) -> Vec<Endpoint> {
         vec![Endpoint::from("tx")]
+    }
+
+    fn candidate(&self) -> usize {
+        self.candidate
     }
 
     async fn write(&mut self, _: &str, data: &[u8], _: WriteKind) -> Result<(), TransportFault> {
@@ -477,4 +487,56 @@ async fn a_reload_that_says_nothing_new_of_a_device_leaves_it_alone() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(motor.taken(), [level(9), level(3)]);
     service.end().await;
+}
+
+/// Two makers with one name. They can be told apart by their services only.
+const NAMESAKES: &str = r#"
+[[protocol]]
+id = "exact"
+[[protocol.bluetooth]]
+names = ["FM-LILAC"]
+services = { "0000aaaa-0000-1000-8000-00805f9b34fb" = { tx = "0000aaab-0000-1000-8000-00805f9b34fb" } }
+[protocol.template]
+packet = [{ features = [0], bytes = "AA {v}" }]
+[protocol.default]
+name = "Lilac"
+features = [{ index = 0, output = { vibrate = [0, 9] } }]
+
+[[protocol]]
+id = "prefix"
+[[protocol.bluetooth]]
+names = ["FM-*"]
+services = { "0000bbbb-0000-1000-8000-00805f9b34fb" = { tx = "0000bbbc-0000-1000-8000-00805f9b34fb" } }
+[protocol.template]
+packet = [{ features = [0], bytes = "BB {v}" }]
+[protocol.default]
+name = "Machine"
+features = [{ index = 0, output = { vibrate = [0, 9] } }]
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_device_whose_name_two_protocols_claim_is_opened_once_and_speaks_the_one_whose_services_it_has() {
+    for (candidate, name, first_byte) in [(0, "Lilac", 0xAA), (1, "Machine", 0xBB)] {
+        let state = tempfile::tempdir().unwrap();
+        let service = start(state.path(), NAMESAKES);
+        let motor = Motor { candidate, ..Motor::default() };
+        let advertisement = Advertisement::Bluetooth {
+            name: Some("FM-LILAC".into()),
+            manufacturer_data: Vec::new(),
+            services: Vec::new(),
+        };
+        let discovered = Discovered {
+            transport: "bluetooth",
+            advertisement,
+            address: "aa:bb".into(),
+            opener: Box::new(motor.clone()),
+        };
+        assert!(service.discovery.tell.send(FromTransport::Discovered(discovered)).await.is_ok());
+        let index = service.devices(1).await[name];
+        let mut link = service.session().await;
+        assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
+        assert_eq!(motor.taken(), [vec![first_byte, 9]]);
+        assert_eq!(*motor.offered.lock().unwrap(), [2], "opened once, as either");
+        service.end().await;
+    }
 }

@@ -35,6 +35,11 @@ pub trait Transport: Send {
     /// The endpoints that the device has, of those that [`Access`] names.
     fn endpoints(&self) -> Vec<Endpoint>;
 
+    /// Which of the candidates of [`Access::Bluetooth`] it was opened as, counted from 0. A transport around another asks that one.
+    fn candidate(&self) -> usize {
+        0
+    }
+
     /// Sends a packet. `Ok` means that the bus accepted it.
     async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault>;
 
@@ -87,13 +92,17 @@ pub enum TransportFault {
     Refused(String),
 }
 
+/// Characteristics by endpoint name, for each service that a model of a protocol may have.
+pub type NamedServices = Vec<(Uuid, Vec<(Endpoint, Uuid)>)>;
+
 /// How a device is to be opened, from the definition that matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Bluetooth LE: characteristics by endpoint name, for each service that a model of the protocol may have.
+    /// Bluetooth LE. A name may be claimed by several protocols; the device tells by its services which of them it speaks, on the
+    /// one connection, and [`Transport::candidate`] says it.
     Bluetooth {
-        /// Service, then endpoint name and characteristic.
-        services: Vec<(Uuid, Vec<(Endpoint, Uuid)>)>,
+        /// What each of the protocols names, best first.
+        candidates: Vec<NamedServices>,
     },
     /// A serial port.
     Serial(SerialSettings),

@@ -35,13 +35,13 @@ const COMMON_SERVICES: [Uuid; 2] = [
     Uuid::from_u128(0x0000_180a_0000_1000_8000_0080_5f9b_34fb),
 ];
 
-/// Whether a device that has the services `present` can be what a match with `wanted` means: it has one of them, and not only one
+/// Whether a device that has the services `present` can be what a match with the services `wanted` means: it has one of them, and not only one
 /// that every device has, unless the match knows no other.
 #[must_use]
-pub fn services_fit(wanted: &Services, present: &[Uuid]) -> bool {
+pub fn services_fit(wanted: &[Uuid], present: &[Uuid]) -> bool {
     let telling = |service: &&Uuid| !COMMON_SERVICES.contains(service);
-    let only_common = !wanted.keys().any(|service| telling(&service));
-    wanted.keys().filter(|service| only_common || telling(service)).any(|service| present.contains(service))
+    let only_common = !wanted.iter().any(|service| telling(&service));
+    wanted.iter().filter(|service| only_common || telling(service)).any(|service| present.contains(service))
 }
 
 /// How a candidate is reached.

@@ -324,11 +324,9 @@ fn a_model_of_the_user_is_recognised_and_resolved() {
 fn a_service_that_every_device_has_tells_nothing() {
     let [battery, own, other] = [0x180f_u128, 0xfff0, 0xffe0]
         .map(|short| uuid::Uuid::from_u128((short << 96) | 0x1000_8000_0080_5f9b_34fb));
-    let services =
-        |list: &[uuid::Uuid]| list.iter().map(|one| (*one, std::collections::BTreeMap::new())).collect();
-    assert!(services_fit(&services(&[battery, own]), &[battery, own]));
-    assert!(!services_fit(&services(&[battery, own]), &[battery, other]));
-    assert!(services_fit(&services(&[battery]), &[battery]));
+    assert!(services_fit(&[battery, own], &[battery, own]));
+    assert!(!services_fit(&[battery, own], &[battery, other]));
+    assert!(services_fit(&[battery], &[battery]));
 }
 
 fn device(rule: &str) -> String {

@@ -3,25 +3,48 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use btleplug::api::{CharPropFlags, Characteristic, Service, WriteType};
-use engine::protocol::{Endpoint, WriteKind};
+use engine::{
+    definition::matching::services_fit,
+    protocol::{Endpoint, WriteKind},
+};
 use uuid::Uuid;
 
-use super::super::TransportFault;
+use super::super::{NamedServices, TransportFault};
 
 /// The endpoints of a device.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Endpoints(BTreeMap<Endpoint, Characteristic>);
 
 impl Endpoints {
-    /// Finds the endpoints that the definition names among the services of the device. Models of one protocol differ in
-    /// their services, so a definition names more than any device has; the first that fits is taken.
+    /// The first candidate whose services the device has, by its number, and its endpoints. A candidate that nobody contests
+    /// needs less: one endpoint of any service.
     ///
     /// # Errors
-    /// The device has none of them. The text lists what it has, for whoever mends the definition.
-    pub(super) fn find(
-        named: &[(Uuid, Vec<(Endpoint, Uuid)>)],
+    /// The device is none of them. The text lists what it has, for whoever mends the definition.
+    pub(super) fn choose(
+        candidates: &[NamedServices],
         services: &BTreeSet<Service>,
-    ) -> Result<Self, TransportFault> {
+    ) -> Result<(usize, Self), TransportFault> {
+        let present: Vec<Uuid> = services.iter().map(|service| service.uuid).collect();
+        let fits = |named: &NamedServices| {
+            let wanted: Vec<Uuid> = named.iter().map(|(service, _)| *service).collect();
+            candidates.len() == 1 || services_fit(&wanted, &present)
+        };
+        for (number, named) in candidates.iter().enumerate().filter(|(_, named)| fits(named)) {
+            if let Some(found) = Self::find(named, services) {
+                return Ok((number, found));
+            }
+        }
+        let has: Vec<_> = present.iter().map(ToString::to_string).collect();
+        Err(TransportFault::Refused(format!(
+            "the device has none of the services that its definition names; it has: {}",
+            if has.is_empty() { "none".to_owned() } else { has.join(", ") }
+        )))
+    }
+
+    /// Finds the endpoints that a definition names among the services of the device. Models of one protocol differ in
+    /// their services, so a definition names more than any device has; the first that fits is taken.
+    fn find(named: &NamedServices, services: &BTreeSet<Service>) -> Option<Self> {
         let mut found = BTreeMap::new();
         for (service, endpoints) in named {
             let Some(service) = services.iter().find(|candidate| candidate.uuid == *service) else {
@@ -34,14 +57,7 @@ impl Endpoints {
                 }
             }
         }
-        if found.is_empty() {
-            let has: Vec<_> = services.iter().map(|service| service.uuid.to_string()).collect();
-            return Err(TransportFault::Refused(format!(
-                "the device has none of the services that its definition names; it has: {}",
-                if has.is_empty() { "none".to_owned() } else { has.join(", ") }
-            )));
-        }
-        Ok(Self(found))
+        (!found.is_empty()).then_some(Self(found))
     }
 
     /// The names.
@@ -100,13 +116,13 @@ mod tests {
 
     #[test]
     fn endpoints_come_from_whichever_service_the_model_has() {
-        let definition = [
+        let definition = vec![
             named(1, &[("tx", 11), ("rx", 12)]),
             named(2, &[("tx", 21), ("rx", 22)]),
             named(3, &[("rxblebattery", 31)]),
         ];
         let device = [service(2, &[21, 22]), service(3, &[31])].into();
-        let endpoints = Endpoints::find(&definition, &device).unwrap();
+        let (_, endpoints) = Endpoints::choose(&[definition], &device).unwrap();
         assert_eq!(endpoints.names(), ["rx", "rxblebattery", "tx"].map(Endpoint::from));
         assert_eq!(endpoints.characteristic("tx").unwrap().uuid, Uuid::from_u128(21));
         let from = endpoints.endpoint_of(Uuid::from_u128(2), Uuid::from_u128(22));
@@ -118,8 +134,30 @@ mod tests {
     }
 
     #[test]
+    fn of_two_protocols_with_one_name_the_device_is_the_one_whose_services_it_has() {
+        const BATTERY: u128 = 0x0000_180f_0000_1000_8000_0080_5f9b_34fb;
+        let battery = named(BATTERY, &[("battery", 3)]);
+        let candidates =
+            [vec![named(1, &[("tx", 11)]), battery.clone()], vec![named(2, &[("tx", 21)]), battery.clone()]];
+        let choose = |device: &[Service]| {
+            Endpoints::choose(&candidates, &device.iter().cloned().collect()).map(|(number, _)| number)
+        };
+        let (first, second, common) = (service(1, &[11]), service(2, &[21]), service(BATTERY, &[3]));
+        assert_eq!(
+            choose(&[second.clone(), common.clone()]),
+            Ok(1),
+            "the battery, which both have, tells nothing"
+        );
+        assert_eq!(choose(&[first, second]), Ok(0), "the better candidate, where both fit");
+        assert!(choose(std::slice::from_ref(&common)).is_err());
+        let alone = Endpoints::choose(&candidates[..1], &[common].into());
+        assert_eq!(alone.map(|(number, _)| number), Ok(0), "nobody contests it");
+    }
+
+    #[test]
     fn a_device_with_nothing_of_it_says_what_it_has() {
-        let error = Endpoints::find(&[named(1, &[("tx", 11)])], &[service(0x180f, &[1])].into()).unwrap_err();
+        let definition = vec![named(1, &[("tx", 11)])];
+        let error = Endpoints::choose(&[definition], &[service(0x180f, &[1])].into()).unwrap_err();
         assert!(error.to_string().contains("0000-00000000180f"), "{error}");
     }
 

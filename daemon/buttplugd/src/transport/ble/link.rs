@@ -45,11 +45,12 @@ pub(super) enum Request {
 pub(super) struct LinkTransport {
     requests: mpsc::Sender<Request>,
     endpoints: Vec<Endpoint>,
+    candidate: usize,
 }
 
 impl LinkTransport {
-    pub(super) fn new(requests: mpsc::Sender<Request>, endpoints: Vec<Endpoint>) -> Self {
-        Self { requests, endpoints }
+    pub(super) fn new(requests: mpsc::Sender<Request>, endpoints: Vec<Endpoint>, candidate: usize) -> Self {
+        Self { requests, endpoints, candidate }
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, TransportFault> {
@@ -64,6 +65,10 @@ impl LinkTransport {
 impl Transport for LinkTransport {
     fn endpoints(&self) -> Vec<Endpoint> {
         self.endpoints.clone()
+    }
+
+    fn candidate(&self) -> usize {
+        self.candidate
     }
 
     async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault> {

@@ -7,18 +7,16 @@ use btleplug::{
     api::{Central as _, Manager as _, Peripheral as _},
     platform::{Manager, Peripheral, PeripheralId},
 };
-use engine::protocol::Endpoint;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
-use uuid::Uuid;
 
 use super::{
-    super::{Access, Opened, Opener, TransportFault},
+    super::{Access, NamedServices, Opened, Opener, TransportFault},
     endpoints::Endpoints,
     fault::{dbus_error, fault, milliseconds},
-    link::{Link, LinkTransport},
+    link::{Link, LinkTransport, Notifications},
     links::{Links, News},
     quarantine,
 };
@@ -65,8 +63,8 @@ impl LinkOpener {
 #[async_trait]
 impl Opener for LinkOpener {
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
-        let named = match access {
-            Access::Bluetooth { services } => services.clone(),
+        let candidates = match access {
+            Access::Bluetooth { candidates } => candidates.clone(),
             Access::Serial(_) | Access::Hid | Access::WebSocket | Access::Gamepad | Access::Simulated => {
                 return Err(TransportFault::Refused("the definition is not for a Bluetooth device".into()));
             }
@@ -80,14 +78,14 @@ impl Opener for LinkOpener {
             let LinkOpener { id, address, links } = *self;
             let mut ready = ready;
             let up = tokio::select! {
-                up = bring_up(&id, &address, &links, &named) => up,
+                up = bring_up(&id, &address, &links, &candidates) => up,
                 // Whoever wanted it has given up.
                 () = ready.closed() => Err(TransportFault::Refused("nobody waits for it any more".into())),
             };
             match up {
-                Ok((peripheral, endpoints, news, notifications)) => {
+                Ok(Up { peripheral, candidate, endpoints, news, notifications }) => {
                     let link = Link { id, address, links, peripheral, endpoints, tell, news };
-                    if ready.send(Ok(link.endpoints.names())).is_ok() {
+                    if ready.send(Ok((link.endpoints.names(), candidate))).is_ok() {
                         link.serve(inbox, notifications).await;
                     } else {
                         link.hang_up().await;
@@ -104,8 +102,9 @@ impl Opener for LinkOpener {
             }
         }));
         match opened.await {
-            Ok(Ok(endpoints)) => {
-                Ok(Opened { transport: Box::new(LinkTransport::new(requests, endpoints)), events })
+            Ok(Ok((endpoints, candidate))) => {
+                let transport = Box::new(LinkTransport::new(requests, endpoints, candidate));
+                Ok(Opened { transport, events })
             }
             Ok(Err(fault)) => Err(fault),
             Err(_) => Err(TransportFault::Refused("the Bluetooth part of the service failed".into())),
@@ -113,13 +112,21 @@ impl Opener for LinkOpener {
     }
 }
 
-type Up = (Peripheral, Endpoints, watch::Receiver<News>, super::link::Notifications);
+/// A link that is up.
+struct Up {
+    peripheral: Peripheral,
+    /// Which of the candidates it is.
+    candidate: usize,
+    endpoints: Endpoints,
+    news: watch::Receiver<News>,
+    notifications: Notifications,
+}
 
 async fn bring_up(
     id: &PeripheralId,
     address: &str,
     links: &Links,
-    named: &[(Uuid, Vec<(Endpoint, Uuid)>)],
+    candidates: &[NamedServices],
 ) -> Result<Up, TransportFault> {
     let peripheral = within(CALL_LIMIT, address, find(id)).await?;
     let mut news = links.add(id.clone());
@@ -133,8 +140,8 @@ async fn bring_up(
         // First the stream, then the services: no notification is missed.
         let notifications = within(CALL_LIMIT, address, peripheral.notifications()).await?;
         within(SERVICES_LIMIT, address, peripheral.discover_services()).await?;
-        let endpoints = Endpoints::find(named, &peripheral.services())?;
-        Ok((endpoints, notifications))
+        let (candidate, endpoints) = Endpoints::choose(candidates, &peripheral.services())?;
+        Ok((candidate, endpoints, notifications))
     };
     let broken = async {
         match news.wait_for(|news| news.lost.is_some()).await {
@@ -142,11 +149,11 @@ async fn bring_up(
             Err(_) => "the link was replaced by another".to_owned(),
         }
     };
-    let (endpoints, notifications) = tokio::select! {
+    let (candidate, endpoints, notifications) = tokio::select! {
         up = up => up?,
         reason = broken => return Err(TransportFault::Disconnected(reason)),
     };
-    Ok((peripheral, endpoints, news, notifications))
+    Ok(Up { peripheral, candidate, endpoints, news, notifications })
 }
 
 /// The device on a new connection to the bus.
