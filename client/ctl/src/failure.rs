@@ -6,8 +6,6 @@ use std::process::ExitCode;
 use buttplugd_client::{Error, Reason};
 use serde_json::json;
 
-use crate::print::{Format, plain};
-
 /// The command was refused or failed.
 const FAILED: u8 = 1;
 /// The command line does not fit what there is; as clap has it.
@@ -37,29 +35,18 @@ impl Failure {
         match self {
             Self::Client(Error::Connect { .. } | Error::NoSocketPath) => ExitCode::from(NO_SERVICE),
             Self::Choice(_) => ExitCode::from(USAGE),
-            // Whoever read the output has enough, as with `| head`.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            _ if self.is_enough() => ExitCode::SUCCESS,
             _ => ExitCode::from(FAILED),
         }
     }
 
-    /// Says it on standard error.
-    pub(crate) fn report(&self, format: Format) {
-        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return;
-        }
-        match format {
-            Format::Text => {
-                eprintln!("buttplugctl: {}", plain(&self.to_string()));
-                if let Some(hint) = self.hint() {
-                    eprintln!("  {hint}");
-                }
-            }
-            Format::Json => eprintln!("{}", self.as_json()),
-        }
+    /// Whoever read the output has enough, as with `| head`.
+    pub(crate) fn is_enough(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    fn as_json(&self) -> serde_json::Value {
+    /// For scripts: the text, and class and reason where the service gave them.
+    pub(crate) fn as_json(&self) -> serde_json::Value {
         let (class, reason) = match self {
             Self::Client(error) => (error.class(), error.reason()),
             _ => (None, None),
@@ -72,7 +59,7 @@ impl Failure {
     }
 
     /// What the user can do, where the text does not say it already.
-    fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         let Self::Client(error) = self else { return None };
         match error.reason()? {
             Reason::NoTransport | Reason::TransportUnavailable | Reason::ScanFailed => {

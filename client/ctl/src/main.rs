@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            failure.report(format);
+            print::report(&failure, format);
             failure.exit_code()
         }
     }

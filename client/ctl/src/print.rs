@@ -27,6 +27,22 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Says on standard error what went wrong.
+pub(crate) fn report(failure: &Failure, format: Format) {
+    if failure.is_enough() {
+        return;
+    }
+    match format {
+        Format::Text => {
+            eprintln!("buttplugctl: {}", plain(&failure.to_string()));
+            if let Some(hint) = failure.hint() {
+                eprintln!("  {hint}");
+            }
+        }
+        Format::Json => eprintln!("{}", failure.as_json()),
+    }
+}
+
 /// Prints in one format.
 pub(crate) struct Printer {
     pub(crate) format: Format,

@@ -9,9 +9,10 @@ use ipc_schema::{Extension, Extensions, SpecVersion};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::client::{Client, Session};
+use crate::client::Client;
 use crate::connection;
 use crate::error::Error;
+use crate::session::Session;
 
 /// The socket within `$XDG_RUNTIME_DIR`.
 const SOCKET: &str = "buttplugd/buttplugd.sock";

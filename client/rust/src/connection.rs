@@ -16,6 +16,9 @@ use tracing::{debug, warn};
 
 use crate::error::{Closed, Error, ServerError};
 
+/// The Id of all pings; their answers are told apart from others by it.
+pub(crate) const PING_ID: u32 = u32::MAX;
+
 /// Frames that wait to be written. A full queue makes callers wait.
 pub(crate) const QUEUE_LEN: usize = 64;
 /// Requests without an answer yet. No more are written until some are answered; stops go out all the same.
@@ -254,7 +257,7 @@ impl Connection {
             return Ok(());
         }
         // Nobody waits for the answer, so it needs no Id of its own.
-        let ping = ClientMessage::Ping(v4::Plain { id: crate::client::PING_ID });
+        let ping = ClientMessage::Ping(v4::Plain { id: PING_ID });
         match codec::encode_frame(&[ping], frame::DEFAULT_LIMIT) {
             Ok(bytes) => self.out.extend_from_slice(&bytes),
             Err(error) => warn!(%error, "could not write a ping"),
@@ -289,7 +292,7 @@ impl Connection {
             0 => self.happen(message),
             id => match self.pending.remove(&id) {
                 Some(answer) => give(answer, Ok(message)),
-                None if id == crate::client::PING_ID => self.ping_answered(message),
+                None if id == PING_ID => self.ping_answered(message),
                 None => debug!(id, "an answer came for which nobody waits any more"),
             },
         }

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use ipc_schema::v4::{self, InputType, OutputType};
 
-use crate::client::Client;
 use crate::error::Error;
 use crate::input::Input;
 use crate::output::{Batch, Output};
+use crate::session::Session;
 
 /// A device.
 #[derive(Debug, Clone)]
 pub struct Device {
-    client: Client,
+    session: Arc<Session>,
     shown: Arc<v4::Device>,
 }
 
 impl Device {
-    pub(crate) fn new(client: Client, shown: Arc<v4::Device>) -> Self {
-        Self { client, shown }
+    pub(crate) fn new(session: Arc<Session>, shown: Arc<v4::Device>) -> Self {
+        Self { session, shown }
     }
 
     /// Its number, its own for life.
@@ -50,7 +50,7 @@ impl Device {
 
     /// Whether it is still connected.
     pub fn is_connected(&self) -> bool {
-        self.client.session.line.devices.borrow().contains_key(&self.index())
+        self.session.line.devices.borrow().contains_key(&self.index())
     }
 
     /// All outputs, by feature.
@@ -58,7 +58,7 @@ impl Device {
         let mut outputs = Vec::new();
         for feature in self.shown.device_features.values() {
             for (kind, limits) in feature.output.iter().flatten() {
-                outputs.push(Output::new(self.client.clone(), self.index(), feature, *kind, limits));
+                outputs.push(Output::new(Arc::clone(&self.session), self.index(), feature, *kind, limits));
             }
         }
         outputs
@@ -82,7 +82,7 @@ impl Device {
         let mut inputs = Vec::new();
         for feature in self.shown.device_features.values() {
             for (kind, limits) in feature.input.iter().flatten() {
-                inputs.push(Input::new(self.client.clone(), self.index(), feature, *kind, limits));
+                inputs.push(Input::new(Arc::clone(&self.session), self.index(), feature, *kind, limits));
             }
         }
         inputs
@@ -105,7 +105,7 @@ impl Device {
         if vibrators.is_empty() {
             return Err(Error::NoSuchOutput(OutputType::Vibrate));
         }
-        let mut batch = Batch::new(&self.client);
+        let mut batch = Batch::new(Arc::clone(&self.session));
         for output in &vibrators {
             batch = batch.set(output, output.value_at(fraction)?)?;
         }
@@ -127,6 +127,6 @@ impl Device {
     /// # Errors
     /// [`Error::Server`] when it could not be stopped; the service goes on trying.
     pub async fn stop(&self) -> Result<(), Error> {
-        self.client.stop(Some(self.index()), None).await
+        self.session.stop(Some(self.index()), None).await
     }
 }

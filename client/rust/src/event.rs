@@ -10,10 +10,10 @@ use ipc_schema::v4::OutputState;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::client::Client;
 use crate::connection::Happening;
 use crate::device::Device;
 use crate::error::{Closed, ServerError};
+use crate::session::Session;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -27,11 +27,11 @@ pub enum Event {
     DeviceChanged(Device),
     /// The scan that this session started has ended.
     ScanningFinished,
-    /// Outputs have changed, whoever set them; only after [`Client::subscribe_outputs`].
+    /// Outputs have changed, whoever set them; only after [`Client::subscribe_outputs`](crate::Client::subscribe_outputs).
     OutputsChanged(Arc<Vec<OutputState>>),
     /// The service has a problem with the session, such as a missed ping.
     Trouble(ServerError),
-    /// The application did not read for too long, and this many events are lost. [`Client::devices`] is right all the same.
+    /// The application did not read for too long, and this many events are lost. [`Client::devices`](crate::Client::devices) is right all the same.
     Missed(u64),
     /// The session is over; the stream ends after it.
     Closed(Closed),
@@ -40,10 +40,11 @@ pub enum Event {
 /// A stream of events. It ends with the session, after [`Event::Closed`].
 pub type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
-pub(crate) fn events(client: &Client) -> Events {
-    let happenings = client.session.line.happenings();
-    let over = client.session.line.closed.borrow().clone();
-    let state = State { client: client.clone(), happenings, over: over.map(Event::Closed), ended: false };
+pub(crate) fn events(session: &Arc<Session>) -> Events {
+    let happenings = session.line.happenings();
+    let over = session.line.closed.borrow().clone();
+    let state =
+        State { session: Arc::clone(session), happenings, over: over.map(Event::Closed), ended: false };
     Box::pin(stream::unfold(state, |mut state| async move {
         let event = state.next().await?;
         Some((event, state))
@@ -51,7 +52,7 @@ pub(crate) fn events(client: &Client) -> Events {
 }
 
 struct State {
-    client: Client,
+    session: Arc<Session>,
     happenings: Receiver<Happening>,
     /// The session was over before the stream began.
     over: Option<Event>,
@@ -67,12 +68,12 @@ impl State {
             self.ended = true;
             return Some(closed);
         }
-        let device = |client: &Client, device| Device::new(client.clone(), device);
+        let device = |session: &Arc<Session>, device| Device::new(Arc::clone(session), device);
         loop {
             return Some(match self.happenings.recv().await {
-                Ok(Happening::Added(added)) => Event::DeviceAdded(device(&self.client, added)),
-                Ok(Happening::Removed(removed)) => Event::DeviceRemoved(device(&self.client, removed)),
-                Ok(Happening::Changed(changed)) => Event::DeviceChanged(device(&self.client, changed)),
+                Ok(Happening::Added(added)) => Event::DeviceAdded(device(&self.session, added)),
+                Ok(Happening::Removed(removed)) => Event::DeviceRemoved(device(&self.session, removed)),
+                Ok(Happening::Changed(changed)) => Event::DeviceChanged(device(&self.session, changed)),
                 Ok(Happening::ScanningFinished) => Event::ScanningFinished,
                 Ok(Happening::Trouble(trouble)) => Event::Trouble(trouble),
                 Ok(Happening::Outputs(outputs)) => Event::OutputsChanged(outputs),
@@ -90,7 +91,7 @@ impl State {
 
 /// A stream of one kind of happening. It ends with the session, or when `pick` says so.
 pub(crate) fn picked<T, F>(
-    client: &Client,
+    session: &Arc<Session>,
     keep: Arc<dyn Send + Sync>,
     pick: F,
 ) -> Pin<Box<dyn Stream<Item = T> + Send>>
@@ -98,7 +99,7 @@ where
     T: Send + 'static,
     F: Fn(Happening) -> Pick<T> + Send + 'static,
 {
-    let state = (client.session.line.happenings(), client.clone(), keep, pick);
+    let state = (session.line.happenings(), Arc::clone(session), keep, pick);
     Box::pin(stream::unfold(state, |mut state| async move {
         loop {
             match state.0.recv().await {

@@ -45,6 +45,7 @@ mod monitor;
 
 mod connection;
 mod error;
+mod session;
 
 pub use client::Client;
 pub use connect::{Connect, default_socket};

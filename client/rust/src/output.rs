@@ -1,6 +1,7 @@
 //! One output of a device: its range, and setting it by value or by fraction; and batches of several. Nothing is ever clamped.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipc_schema::v4::{
@@ -8,8 +9,8 @@ use ipc_schema::v4::{
     ServerMessage, TimedValue,
 };
 
-use crate::client::Client;
 use crate::error::Error;
+use crate::session::Session;
 
 /// Fractions are taken as exact up to this, so that 0.07 of 100 steps is 7 and not 8.
 const TOLERANCE: f64 = 1e-9;
@@ -17,7 +18,7 @@ const TOLERANCE: f64 = 1e-9;
 /// An output of a device.
 #[derive(Debug, Clone)]
 pub struct Output {
-    client: Client,
+    session: Arc<Session>,
     device: u32,
     feature: u32,
     description: String,
@@ -28,7 +29,7 @@ pub struct Output {
 
 impl Output {
     pub(crate) fn new(
-        client: Client,
+        session: Arc<Session>,
         device: u32,
         feature: &Feature,
         kind: OutputType,
@@ -36,7 +37,7 @@ impl Output {
     ) -> Self {
         let [least, greatest] = limits.value;
         Self {
-            client,
+            session,
             device,
             feature: feature.feature_index,
             description: feature.feature_description.clone(),
@@ -144,11 +145,11 @@ impl Output {
     /// # Errors
     /// [`Error::Server`] when it could not be stopped; the service goes on trying.
     pub async fn stop(&self) -> Result<(), Error> {
-        self.client.stop(Some(self.device), Some(self.feature)).await
+        self.session.stop(Some(self.device), Some(self.feature)).await
     }
 
     async fn send(&self, command: OutputCommand) -> Result<(), Error> {
-        self.client.request_ok(|id| self.message(id, command)).await
+        self.session.request_ok(|id| self.message(id, command)).await
     }
 
     fn message(&self, id: u32, command: OutputCommand) -> ClientMessage {
@@ -208,18 +209,17 @@ impl Output {
     }
 }
 
-/// Several outputs to be set at once: what belongs to one device reaches it as one change.
+/// Several outputs to be set at once, from [`Client::batch`](crate::Client::batch): what belongs to one device reaches it as one change.
 #[derive(Debug)]
 #[must_use = "a batch does nothing until it is sent"]
 pub struct Batch {
-    client: Client,
+    session: Arc<Session>,
     messages: Vec<(u32, ClientMessage)>,
 }
 
 impl Batch {
-    /// An empty batch.
-    pub fn new(client: &Client) -> Self {
-        Self { client: client.clone(), messages: Vec::new() }
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session, messages: Vec::new() }
     }
 
     /// Adds a value for an output.
@@ -227,7 +227,7 @@ impl Batch {
     /// # Errors
     /// [`Error::ValueOutOfRange`], [`Error::WrongCommand`]; nothing of the batch is sent then.
     pub fn set(mut self, output: &Output, value: i32) -> Result<Self, Error> {
-        let id = self.client.session.next_id();
+        let id = self.session.next_id();
         self.messages.push((id, output.message(id, output.command(value)?)));
         Ok(self)
     }
@@ -237,7 +237,7 @@ impl Batch {
     /// # Errors
     /// As [`Batch::set`].
     pub fn move_to(mut self, output: &Output, value: i32, within: Duration) -> Result<Self, Error> {
-        let id = self.client.session.next_id();
+        let id = self.session.next_id();
         self.messages.push((id, output.message(id, output.timed_command(value, within)?)));
         Ok(self)
     }
@@ -250,7 +250,7 @@ impl Batch {
         if self.messages.is_empty() {
             return Ok(());
         }
-        for answer in self.client.session.ask_batch(self.messages).await? {
+        for answer in self.session.ask_batch(self.messages).await? {
             match answer? {
                 ServerMessage::Ok(_) => {}
                 other => return Err(Error::Unexpected(format!("{other:?} instead of Ok"))),

@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use buttplugd_client::{
-    Batch, Class, Client, Closed, Connect, Error, Event, Extension, InputType, OutputType, Reason,
+    Class, Client, Closed, Connect, Error, Event, Extension, InputType, OutputType, Reason,
 };
 use common::{FakeService, device, id, said, session};
 use futures_util::{FutureExt, StreamExt};
@@ -123,7 +123,7 @@ async fn what_an_output_cannot_do_is_never_sent() {
         Err(Error::ValueOutOfRange { value: 49, .. })
     ));
     assert!(matches!(device.output(OutputType::Spray), Err(Error::NoSuchOutput(OutputType::Spray))));
-    let batch = Batch::new(&client).set(&vibrator, 1).unwrap().set(&vibrator, 99);
+    let batch = client.batch().set(&vibrator, 1).unwrap().set(&vibrator, 99);
     assert!(matches!(batch, Err(Error::ValueOutOfRange { .. })));
 
     drop((client, device, vibrator, stroker));

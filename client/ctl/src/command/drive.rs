@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use buttplugd_client::{Batch, Client, Device, Output, OutputType};
+use buttplugd_client::{Client, Device, Output, OutputType};
 use serde_json::json;
 
 use super::{interrupted, pass};
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     order: Order,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    let mut batch = Batch::new(client);
+    let mut batch = client.batch();
     let mut shown = Vec::new();
     let mut moves = None;
     for output in outputs {
