@@ -1,13 +1,15 @@
 //! Which devices may be running, kept in a file, so that a service that starts after a crash can stop them.
 //!
-//! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. The file is replaced
-//! before anything else is done for that device. It is meant for the crash of the
-//! service, not of the machine: what has been written survives the process without being flushed to the disk, and the first
-//! command does not wait for a disk.
+//! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. A line is added
+//! before anything else is done for that device (`+3`, `-3`): one short write, since a pattern that goes on and off does both at
+//! every beat. Now and then the file is replaced by what still holds. It is meant for the crash of the service, not of the machine:
+//! what has been written survives the process without being flushed to the disk, and the first command does not wait for a disk.
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -16,6 +18,9 @@ use engine::{device::Motion, vocabulary::DeviceIndex};
 
 /// The name of the file in the folder of the service's state.
 const FILE: &str = "running";
+
+/// Lines that are added before the file is replaced by what still holds: about a page of the disk.
+const MOST_LINES: u32 = 1024;
 
 /// The journal. Each device task has a copy of this handle: what one writes down has to be there before it goes on, so that it
 /// cannot be a message to somebody.
@@ -27,6 +32,15 @@ pub struct RunningJournal(Arc<Mutex<Pages>>);
 struct Pages {
     path: PathBuf,
     running: BTreeSet<DeviceIndex>,
+    /// The file of this run, at its end; none until it was written as a whole, and none after a write that failed.
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// Lines added since it was written as a whole.
+    lines: u32,
 }
 
 impl RunningJournal {
@@ -36,14 +50,14 @@ impl RunningJournal {
     pub fn open(folder: &Path) -> (Self, BTreeSet<DeviceIndex>) {
         let path = folder.join(FILE);
         let running = match fs::read_to_string(&path) {
-            Ok(text) => text.lines().filter_map(|line| line.trim().parse().ok()).map(DeviceIndex).collect(),
+            Ok(text) => read(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "cannot read which devices were left running");
                 BTreeSet::new()
             }
         };
-        let pages = Pages { path, running: running.clone() };
+        let pages = Pages { path, running: running.clone(), open: None };
         (Self(Arc::new(Mutex::new(pages))), running)
     }
 
@@ -55,9 +69,19 @@ impl RunningJournal {
 }
 
 impl Pages {
-    fn save(&self) -> io::Result<()> {
-        let text: String = self.running.iter().map(|index| format!("{index}\n")).collect();
-        replace(&self.path, &text)
+    /// Adds a line, or writes the whole if that cannot be.
+    fn write(&mut self, device: DeviceIndex, motion: Motion) -> io::Result<()> {
+        if let Some(mut open) = self.open.take().filter(|open| open.lines < MOST_LINES)
+            && open.add(device, motion).is_ok()
+        {
+            self.open = Some(open);
+            return Ok(());
+        }
+        let text: String = self.running.iter().map(|index| format!("+{index}\n")).collect();
+        replace(&self.path, &text)?;
+        let file = OpenOptions::new().append(true).open(&self.path)?;
+        self.open = Some(Open { file, lines: 0 });
+        Ok(())
     }
 
     fn note(&mut self, device: DeviceIndex, motion: Motion) {
@@ -68,11 +92,47 @@ impl Pages {
         if !changed {
             return;
         }
-        if let Err(error) = self.save() {
+        if let Err(error) = self.write(device, motion) {
             let path = self.path.display();
             tracing::error!(%path, %error, "cannot note that a device may be running; after a crash it would not be stopped");
         }
     }
+}
+
+impl Open {
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// It cannot be written, or only a part of it; or somebody has removed the file.
+    fn add(&mut self, device: DeviceIndex, motion: Motion) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let sign = match motion {
+            Motion::MayRun => '+',
+            Motion::AtRest => '-',
+        };
+        let line = format!("{sign}{device}\n");
+        // At once or not at all: half a line would spoil the next one.
+        if self.file.write(line.as_bytes())? < line.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.lines += 1;
+        Ok(())
+    }
+}
+
+/// What holds after all lines. What is no line of ours, such as a half one, says nothing.
+fn read(text: &str) -> BTreeSet<DeviceIndex> {
+    let mut running = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(index) = line.strip_prefix('+').and_then(|index| index.parse().ok()) {
+            running.insert(DeviceIndex(index));
+        } else if let Some(index) = line.strip_prefix('-').and_then(|index| index.parse().ok()) {
+            running.remove(&DeviceIndex(index));
+        }
+    }
+    running
 }
 
 /// Replaces a file as a whole: a reader sees the old text or the new one.
@@ -104,5 +164,37 @@ mod tests {
         drop(journal);
         let (_, left) = RunningJournal::open(&below);
         assert_eq!(left, BTreeSet::from([DeviceIndex(7)]));
+    }
+
+    #[test]
+    fn a_pattern_that_goes_on_and_off_does_not_grow_the_file_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = RunningJournal::open(folder.path());
+        journal.note(DeviceIndex(1), Motion::MayRun);
+        for _ in 0..5_000 {
+            journal.note(DeviceIndex(2), Motion::MayRun);
+            journal.note(DeviceIndex(2), Motion::AtRest);
+        }
+        assert!(fs::metadata(folder.path().join(FILE)).unwrap().len() < 4_096);
+        assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(1)]));
+        // A crash at this very moment, amid a beat.
+        journal.note(DeviceIndex(2), Motion::MayRun);
+        assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(1), DeviceIndex(2)]));
+    }
+
+    #[test]
+    fn a_file_that_somebody_removes_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = RunningJournal::open(folder.path());
+        journal.note(DeviceIndex(1), Motion::MayRun);
+        fs::remove_file(folder.path().join(FILE)).unwrap();
+        journal.note(DeviceIndex(2), Motion::MayRun);
+        assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(1), DeviceIndex(2)]));
+    }
+
+    #[test]
+    fn half_a_line_spoils_nothing() {
+        assert_eq!(read("+1\n+2\n-1\n+"), BTreeSet::from([DeviceIndex(2)]));
+        assert_eq!(read("rubbish\n+3\n-\n"), BTreeSet::from([DeviceIndex(3)]));
     }
 }
