@@ -122,14 +122,22 @@ impl Open {
     }
 }
 
-/// What holds after all lines. What is no line of ours, such as a half one, says nothing.
+/// What holds after all lines. A line without an end was never wholly written, and says nothing; a number alone is one that runs.
 fn read(text: &str) -> BTreeSet<DeviceIndex> {
     let mut running = BTreeSet::new();
-    for line in text.lines() {
-        if let Some(index) = line.strip_prefix('+').and_then(|index| index.parse().ok()) {
-            running.insert(DeviceIndex(index));
-        } else if let Some(index) = line.strip_prefix('-').and_then(|index| index.parse().ok()) {
-            running.remove(&DeviceIndex(index));
+    for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        let (motion, index) = match line.strip_prefix('-') {
+            Some(index) => (Motion::AtRest, index),
+            None => (Motion::MayRun, line.strip_prefix('+').unwrap_or(line)),
+        };
+        match (motion, index.parse().map(DeviceIndex)) {
+            (Motion::MayRun, Ok(index)) => {
+                running.insert(index);
+            }
+            (Motion::AtRest, Ok(index)) => {
+                running.remove(&index);
+            }
+            (_, Err(_)) => tracing::warn!(line, "a line of the journal of running devices cannot be read"),
         }
     }
     running
@@ -194,7 +202,7 @@ mod tests {
 
     #[test]
     fn half_a_line_spoils_nothing() {
-        assert_eq!(read("+1\n+2\n-1\n+"), BTreeSet::from([DeviceIndex(2)]));
-        assert_eq!(read("rubbish\n+3\n-\n"), BTreeSet::from([DeviceIndex(3)]));
+        assert_eq!(read("+1\n+12\n-1"), BTreeSet::from([DeviceIndex(1), DeviceIndex(12)]));
+        assert_eq!(read("rubbish\n3\n-\n+4\n-3\n"), BTreeSet::from([DeviceIndex(4)]));
     }
 }

@@ -160,7 +160,8 @@ impl<W: Wire> Conversation<W> {
     }
 
     async fn until_end(&mut self) -> End {
-        let mut timer = Box::pin(sleep_until(tokio::time::Instant::now()));
+        let parked = tokio::time::Instant::now();
+        let mut timer = Box::pin(sleep_until(parked));
         loop {
             // An effect may lead to others.
             while !self.effects.is_empty() {
@@ -179,7 +180,7 @@ impl<W: Wire> Conversation<W> {
             // What is left now waits for the client: mostly nothing, so that no timer wakes an idle session.
             self.watch_reader();
             let due = self.next_due();
-            set(&mut timer, due);
+            set(&mut timer, due, parked);
             // All arms are cancel-safe: a turn keeps what it took in the wire, the others take nothing until they are ready.
             tokio::select! {
                 turn = poll_fn(|cx| self.wire.poll_turn(cx, reading)) => self.turned(turn).await,
@@ -311,11 +312,13 @@ async fn seat_lost(seat: Option<&Seat>) {
     }
 }
 
-/// Moves the timer only when it must: the deadline of most turns is that of the turn before.
-fn set(timer: &mut std::pin::Pin<Box<Sleep>>, due: Option<Instant>) {
-    if let Some(due) = due.map(tokio::time::Instant::from_std)
-        && due != timer.deadline()
-    {
-        timer.as_mut().reset(due);
+/// Moves the timer only when it must: the deadline of most turns is that of the turn before. One that is not needed any more, such
+/// as that of the handshake, is taken out of the runtime, which it would wake for nothing. `parked` is where it was at first.
+fn set(timer: &mut std::pin::Pin<Box<Sleep>>, due: Option<Instant>, parked: tokio::time::Instant) {
+    match due.map(tokio::time::Instant::from_std) {
+        Some(due) if due != timer.deadline() => timer.as_mut().reset(due),
+        // A new one is not known to the runtime until it is first waited for.
+        None if timer.deadline() != parked => timer.as_mut().set(sleep_until(parked)),
+        Some(_) | None => {}
     }
 }
