@@ -158,6 +158,7 @@
 //! | `Reload` | `Ok` | reads configuration, definitions and plugin folders again; what is wrong with them is in the next `Status` |
 //! | `RequestOutputs` | [`Outputs`](v4::Outputs) | every output: wanted and confirmed value, and whose it is |
 //! | `SubscribeOutputs`, `UnsubscribeOutputs` | `Ok` | events `OutputsChanged` with what has changed, newest state, none while nothing does |
+//! | `StartRecording`, `StopRecording` | `Ok` | events `Recorded` with each transfer of one device as lines of a file that `buttplugd --replay` takes; one session a device |
 //!
 //! # With this crate
 //!

@@ -132,6 +132,28 @@ Examples:
         time: Option<Duration>,
     },
 
+    /// Record every transfer of a device to a file, for a bug report or a test.
+    ///
+    /// The file begins with what the service said to the device when it connected. The device's address and the name that you gave
+    /// it are left out.
+    #[command(after_help = "\
+Examples:
+  buttplugctl record 0 toy.jsonl               until Ctrl-C; drive the device meanwhile
+  buttplugctl record 0 toy.jsonl --for 30s
+  buttplugd --replay toy.jsonl                 the same device, without hardware")]
+    Record {
+        /// Number, or part of the name.
+        device: String,
+        /// The file to write; one that is there is replaced.
+        file: PathBuf,
+        /// How long, such as 10s or 2m; until Ctrl-C if left out.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+        /// Leave the address and the name in.
+        #[arg(long)]
+        with_address: bool,
+    },
+
     /// List the applications that are connected, and what each drives.
     Clients,
 

@@ -59,6 +59,7 @@ pub(crate) enum Happening {
     Changed(Arc<v4::Device>),
     Reading(v4::InputReading),
     Outputs(Arc<Vec<v4::OutputState>>),
+    Recorded(u32, Arc<Vec<String>>),
     ScanningFinished,
     Trouble(ServerError),
     Closed(Closed),
@@ -329,6 +330,9 @@ impl Connection {
             ServerMessage::OutputsChanged(outputs) => {
                 self.tell(Happening::Outputs(Arc::new(outputs.outputs)))
             }
+            ServerMessage::Recorded(body) => {
+                self.tell(Happening::Recorded(body.device_index, Arc::new(body.lines)));
+            }
             ServerMessage::ScanningFinished(_) => self.tell(Happening::ScanningFinished),
             ServerMessage::Error(error) => self.trouble(error.into()),
             // Compared already.
@@ -429,5 +433,6 @@ fn id(message: &ServerMessage) -> u32 {
         ServerMessage::Status(body) => body.id,
         ServerMessage::Clients(body) => body.id,
         ServerMessage::Outputs(body) | ServerMessage::OutputsChanged(body) => body.id,
+        ServerMessage::Recorded(body) => body.id,
     }
 }

@@ -29,6 +29,13 @@ pub enum Event {
     ScanningFinished,
     /// Outputs have changed, whoever set them; only after [`Client::subscribe_outputs`](crate::Client::subscribe_outputs).
     OutputsChanged(Arc<Vec<OutputState>>),
+    /// Transfers of a device, as lines of JSON; only after [`Client::start_recording`].
+    Recorded {
+        /// The device.
+        device_index: u32,
+        /// The lines, in order and without their ends.
+        lines: Arc<Vec<String>>,
+    },
     /// The service has a problem with the session, such as a missed ping.
     Trouble(ServerError),
     /// The application did not read for too long, and this many events are lost. [`Client::devices`](crate::Client::devices) is right all the same.
@@ -77,6 +84,7 @@ impl State {
                 Ok(Happening::ScanningFinished) => Event::ScanningFinished,
                 Ok(Happening::Trouble(trouble)) => Event::Trouble(trouble),
                 Ok(Happening::Outputs(outputs)) => Event::OutputsChanged(outputs),
+                Ok(Happening::Recorded(device_index, lines)) => Event::Recorded { device_index, lines },
                 Ok(Happening::Reading(_)) => continue,
                 Ok(Happening::Closed(closed)) => {
                     self.ended = true;

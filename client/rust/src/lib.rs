@@ -53,6 +53,7 @@ pub use device::Device;
 pub use error::{Closed, Error, ServerError};
 pub use event::{Event, Events};
 pub use input::{Input, Readings};
+pub use monitor::Anonymity;
 pub use output::{Batch, Output};
 
 pub use ipc_schema::v4::{

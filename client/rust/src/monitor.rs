@@ -2,11 +2,21 @@
 //! needs the extension `monitor`, asked for with [`Connect::extension`](crate::Connect::extension).
 
 use ipc_schema::v4::{
-    ClientMessage, ClientStatus, DisconnectClient, OutputState, Plain, ServerMessage, Status,
+    ClientMessage, ClientStatus, DisconnectClient, OutputState, Plain, ServerMessage, StartRecording, Status,
+    StopRecording,
 };
 
 use crate::client::Client;
 use crate::error::Error;
+
+/// What a recording may say of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymity {
+    /// Neither the address of the device nor the name that the user gave it.
+    Kept,
+    /// Both.
+    Waived,
+}
 
 impl Client {
     /// How the service, its buses and its devices are.
@@ -72,5 +82,26 @@ impl Client {
     /// As [`Client::status`].
     pub async fn unsubscribe_outputs(&self) -> Result<(), Error> {
         self.request_ok(|id| ClientMessage::UnsubscribeOutputs(Plain { id })).await
+    }
+
+    /// Has every transfer of a device come as [`Event::Recorded`](crate::Event::Recorded), its bring-up first.
+    ///
+    /// # Errors
+    /// As [`Client::status`]; when the device is not connected, or is recorded by another session.
+    pub async fn start_recording(&self, device_index: u32, anonymity: Anonymity) -> Result<(), Error> {
+        let with_address = match anonymity {
+            Anonymity::Kept => false,
+            Anonymity::Waived => true,
+        };
+        self.request_ok(|id| ClientMessage::StartRecording(StartRecording { id, device_index, with_address }))
+            .await
+    }
+
+    /// Ends [`Client::start_recording`]. All that was recorded before has come when this returns.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn stop_recording(&self, device_index: u32) -> Result<(), Error> {
+        self.request_ok(|id| ClientMessage::StopRecording(StopRecording { id, device_index })).await
     }
 }

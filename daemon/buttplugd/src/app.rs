@@ -27,6 +27,7 @@ use crate::{
     hub::{self, Hub, ReloadRequest, Shutdown},
     journal::RunningJournal,
     notify,
+    transport::recording::Recording,
 };
 
 /// The time that all outputs have to be stopped in at the end. systemd gives a service 90 s unless told otherwise.
@@ -51,6 +52,8 @@ pub struct Setup {
     pub directories: Directories,
     /// What systemd passed.
     pub inherited: Inherited,
+    /// Devices out of recordings.
+    pub recordings: Vec<Recording>,
 }
 
 /// Why the service does not start, or ends.
@@ -119,7 +122,7 @@ impl Signals {
 
 impl App {
     async fn start(setup: Setup) -> Result<Self, AppError> {
-        let Setup { source, config, directories, inherited } = setup;
+        let Setup { source, config, directories, inherited, recordings } = setup;
         // First, so that a signal during the start is not lost.
         let signals = Signals::new()?;
         let listeners = Listeners::bind(&config, &directories, inherited).await?;
@@ -127,7 +130,8 @@ impl App {
         let (journal, left_running) = RunningJournal::open(&directories.state);
         let parts = hub_parts(&config, ask_reload);
         let (hub, hub_task) = Hub::start(parts);
-        let devices = Devices::start(&hub, &config, &directories, journal, left_running).await?;
+        let devices =
+            Devices::start(&hub, &config, &directories, journal, left_running, recordings).await?;
 
         let half_open = HalfOpen::new(config.limits.half_open);
         let serve_bus = config.dbus.enabled;

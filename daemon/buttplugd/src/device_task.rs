@@ -7,10 +7,11 @@ use std::{collections::VecDeque, future::Future, pin::Pin, time::Duration};
 
 use engine::{
     device::{
-        Device, DeviceCommand, DeviceSetup, Effect, Input, ModelSetup, Motion, Transfer, TransferFault,
-        Transferred,
+        Device, DeviceCommand, DeviceReport, DeviceSetup, Effect, Input, ModelSetup, Motion, Transfer,
+        TransferFault, Transferred,
     },
     fault::{Fault, Reason},
+    monitor::{Anonymity, Recording},
     protocol::LogLevel,
     router::DeviceEntry,
     vocabulary::DeviceIndex,
@@ -24,7 +25,11 @@ use crate::{
     hub::{DeviceLink, Hub},
     journal::RunningJournal,
     plugin::{DeviceInfo, Instance, Model, Table},
-    transport::{Access, Opened, Opener, Transport, TransportEvent, TransportFault},
+    transport::{
+        Access, Opened, Opener, Transport, TransportEvent, TransportFault,
+        record::Tape,
+        recording::{Head, Redaction},
+    },
 };
 
 /// The longest time for opening a path. Transports have shorter ones of their own; this one is for a transport that breaks that.
@@ -202,6 +207,7 @@ struct Running {
     instance: Instance,
     info: DeviceInfo,
     path: Path,
+    tape: Tape,
     /// What the device sends; none once the path is gone.
     events: Option<mpsc::Receiver<TransportEvent>>,
     identify: mpsc::Sender<Identified>,
@@ -239,13 +245,15 @@ impl Running {
         info.protocol = code.protocol;
         info.params = code.params;
         let began = Instant::now();
+        let tape = Tape::new();
         Self {
             id,
             began,
             device: Device::new(setup, began.into_std()),
             instance: Instance::new(code.table, info.clone()),
             info,
-            path: Path::Free(opened.transport),
+            path: Path::Free(tape.around(opened.transport)),
+            tape,
             events: Some(opened.events),
             identify,
             identity: None,
@@ -262,7 +270,9 @@ impl Running {
     async fn run(mut self) -> Ended {
         let mut input = Input::Deadline;
         let fault = loop {
-            if let Some(fault) = self.handle(input).await {
+            let ended = self.handle(input).await;
+            self.tell_recorded().await;
+            if let Some(fault) = ended {
                 break fault;
             }
             input = self.next().await;
@@ -275,8 +285,12 @@ impl Running {
     async fn next(&mut self) -> Input {
         let deadline = self.device.deadline();
         let told_to_close = self.told_to_close;
+        let (commands, recording) = match &mut self.link {
+            Some(link) => (Some(&mut link.commands), Some(&mut link.recording)),
+            None => (None, None),
+        };
         tokio::select! {
-            command = next_command(&mut self.link) => match command {
+            command = next_command(commands) => match command {
                 Some(command) => Input::Command(command),
                 None => {
                     // The hub has ended, or a newer device has the index. The link has said all it will say.
@@ -294,7 +308,11 @@ impl Running {
                 self.path = Path::Free(transport);
                 Input::Transferred(result)
             }
-            event = next_event(&mut self.events) => match event {
+            recording = changed(recording) => {
+                self.record(recording);
+                Input::Deadline
+            }
+            event = next_event(&mut self.events) => match self.heard(event) {
                 Some(TransportEvent::Notified { endpoint, data }) => Input::Notified { endpoint, data },
                 // No input of a device is served from it; readings come through the plugin.
                 Some(TransportEvent::Rssi(_)) => Input::Deadline,
@@ -361,6 +379,39 @@ impl Running {
         }
     }
 
+    fn heard(&self, event: Option<TransportEvent>) -> Option<TransportEvent> {
+        self.tape.heard(event.as_ref());
+        event
+    }
+
+    /// Begins or ends a recording.
+    fn record(&self, recording: Recording) {
+        let Recording::On(anonymity) = recording else { return self.tape.stop() };
+        let redaction = match anonymity {
+            Anonymity::Kept => Redaction::of(&self.info.address),
+            Anonymity::Waived => Redaction::waived(),
+        };
+        let mut head = Head::new(&self.info.advertisement, &redaction);
+        head.endpoints = self.info.endpoints.iter().map(ToString::to_string).collect();
+        head.protocol.clone_from(&self.info.protocol);
+        let view = self.entry.as_ref().map(|entry| &entry.view);
+        head.model = view.map(|view| view.name.clone()).unwrap_or_default();
+        if redaction.is_waived() {
+            head.address = Some(self.info.address.clone());
+            head.given_name = view.and_then(|view| view.display_name.clone());
+        }
+        self.tape.start(&head, redaction);
+    }
+
+    /// Tells what was recorded, if somebody records.
+    async fn tell_recorded(&mut self) {
+        let Some(link) = &self.link else { return };
+        let lines = self.tape.lines();
+        if !lines.is_empty() {
+            link.report(DeviceReport::Recorded(lines.into())).await;
+        }
+    }
+
     async fn ask(&mut self, protocol: Option<String>, identifier: String) {
         let (reply, answer) = oneshot::channel();
         self.identity = Some(answer);
@@ -386,6 +437,7 @@ impl Running {
 
     async fn ready(&mut self) -> Option<Input> {
         self.reached = Reached::Ready;
+        self.tape.bring_up_ended();
         let entry = self.entry.clone()?;
         tracing::info!(device = %entry.view.index, protocol = %entry.protocol, "device ready");
         match self.hub.device_ready(entry).await {
@@ -481,11 +533,22 @@ impl std::fmt::Display for Hex<'_> {
     }
 }
 
-async fn next_command(link: &mut Option<DeviceLink>) -> Option<DeviceCommand> {
-    match link {
-        Some(link) => link.commands.recv().await,
+async fn next_command(commands: Option<&mut mpsc::Receiver<DeviceCommand>>) -> Option<DeviceCommand> {
+    match commands {
+        Some(commands) => commands.recv().await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits until a recording begins or ends.
+async fn changed(recording: Option<&mut watch::Receiver<Recording>>) -> Recording {
+    if let Some(recording) = recording
+        && recording.changed().await.is_ok()
+    {
+        return *recording.borrow_and_update();
+    }
+    // Whoever would say it is gone, and the commands end.
+    std::future::pending().await
 }
 
 async fn next_event(events: &mut Option<mpsc::Receiver<TransportEvent>>) -> Option<TransportEvent> {

@@ -27,7 +27,9 @@ use crate::{
     hub::Hub,
     journal::RunningJournal,
     plugin::{LoadError, PluginHost},
-    transport::{self, Discovery, ble, dongle, gamepad, hid, serial, simulated, websocket},
+    transport::{
+        self, Discovery, ble, dongle, gamepad, hid, recording::Recording, replay, serial, simulated, websocket,
+    },
 };
 
 /// Plugin folders of the distribution and of the machine's administrator; later ones win.
@@ -63,7 +65,7 @@ pub struct Devices {
 
 impl Devices {
     /// Reads the definitions and starts the buses that the configuration names. `left_running` are the devices that were running
-    /// when the service was last there.
+    /// when the service was last there, `recordings` are devices without hardware.
     ///
     /// # Errors
     /// When devices could not be told apart, or none could be driven. A broken definition file is no error: it is logged.
@@ -73,6 +75,7 @@ impl Devices {
         directories: &Directories,
         journal: RunningJournal,
         left_running: BTreeSet<DeviceIndex>,
+        recordings: Vec<Recording>,
     ) -> Result<Self, DevicesError> {
         let (catalogue, problems) = definitions(config, directories, None);
         log(&problems);
@@ -95,6 +98,9 @@ impl Devices {
         let (arrivals, discovery) = Arrivals::new(parts, &directories.state)?;
         let mut buses = JoinSet::new();
         start_buses(&mut buses, config, &discovery, &catalogue, arrivals.left_running());
+        if !recordings.is_empty() {
+            buses.spawn(replay::run(discovery.clone(), recordings));
+        }
         hub.facts(facts).await;
         let arrivals = Some(tokio::spawn(arrivals.run()));
         Ok(Self { hub: hub.clone(), directories: directories.clone(), catalogue, closing, arrivals, buses })

@@ -16,6 +16,7 @@ use buttplugd::{
     front::listen::Inherited,
     log,
     offline::{ConfigTask, Task, Verdict},
+    transport::replay,
 };
 use clap::{Parser, Subcommand};
 
@@ -49,6 +50,10 @@ struct Args {
     /// Have simulated devices, to try things out without hardware
     #[arg(long)]
     simulated: bool,
+
+    /// Have a device out of a recording, as `buttplugctl record` makes it. May be given several times
+    #[arg(long, value_name = "FILE")]
+    replay: Vec<PathBuf>,
 
     /// Close every client that sends no ping for so long, whatever its front; 0 asks for no pings
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=3_600_000))]
@@ -155,9 +160,10 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
             Verdict::Bad => ExitCode::FAILURE,
         });
     }
+    let recordings = replay::load(&args.replay)?;
     log::start(args.log, config.log)?;
     log::hook_panics();
     let inherited = Inherited::take()?;
-    app::run(Setup { source, config, directories, inherited })?;
+    app::run(Setup { source, config, directories, inherited, recordings })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     fault::Fault,
-    monitor::{MonitorAnswer, MonitorRequest, OutputState},
+    monitor::{MonitorAnswer, MonitorRequest, OutputState, RecordedLines},
     protocol::InputWish,
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind},
@@ -154,4 +154,11 @@ pub enum Event {
     ScanningFinished,
     /// Outputs have changed; quick changes are put together. Goes to the sessions that asked for it.
     OutputsChanged(Arc<[OutputState]>),
+    /// Transfers of a device. Goes to the session that records it.
+    Recorded {
+        /// Which device.
+        device: DeviceIndex,
+        /// What it and the service said.
+        lines: RecordedLines,
+    },
 }

@@ -28,7 +28,32 @@ pub enum MonitorRequest {
     Disconnect(SessionId),
     /// Read configuration, definitions and plugin folders again.
     Reload,
+    /// Tell this session of every transfer of a device, which one session may have at a time.
+    Record(DeviceIndex, Anonymity),
+    /// The opposite.
+    EndRecording(DeviceIndex),
 }
+
+/// What a recording may say of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymity {
+    /// Neither the address of the device, also where it is part of a packet, nor the name that the user gave it.
+    Kept,
+    /// Both: the user asked for it.
+    Waived,
+}
+
+/// Whether a device's transfers are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// They are.
+    On(Anonymity),
+    /// They are not.
+    Off,
+}
+
+/// Lines of a recording, as they stand in its file. The engine hands them on and does not look into them.
+pub type RecordedLines = Arc<[String]>;
 
 /// The answer to a [`MonitorRequest`] that asked for something.
 #[derive(Debug, Clone, PartialEq, Eq)]

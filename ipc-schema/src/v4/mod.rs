@@ -19,8 +19,8 @@ pub use device::{
     Device, DeviceList, Feature, InputCommand, InputProperties, InputType, OutputProperties, OutputType,
 };
 pub use monitor::{
-    ClientStatus, Clients, DeviceState, DeviceStatus, DisconnectClient, OutputState, Outputs,
-    ReservedFeature, Status, TransportState, TransportStatus,
+    ClientStatus, Clients, DeviceState, DeviceStatus, DisconnectClient, OutputState, Outputs, Recorded,
+    ReservedFeature, StartRecording, Status, StopRecording, TransportState, TransportStatus,
 };
 pub use server::{Error, InputReading, Reading, ReadingValue, ServerInfo};
 
@@ -63,6 +63,10 @@ pub enum ClientMessage {
     SubscribeOutputs(Plain),
     /// Extension `monitor`: ends `SubscribeOutputs`.
     UnsubscribeOutputs(Plain),
+    /// Extension `monitor`: asks for `Recorded` with every transfer of one device, from its bring-up on.
+    StartRecording(StartRecording),
+    /// Extension `monitor`: ends `StartRecording`.
+    StopRecording(StopRecording),
 }
 
 /// Whatever a server may send to a client of v4.
@@ -88,6 +92,8 @@ pub enum ServerMessage {
     Outputs(Outputs),
     /// Extension `monitor`: an event with the outputs that have changed. Quick changes are put together into one event.
     OutputsChanged(Outputs),
+    /// Extension `monitor`: an event with lines of a recording.
+    Recorded(Recorded),
 }
 
 /// A message that has nothing but its Id.

@@ -191,3 +191,38 @@ pub struct OutputState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<u32>,
 }
+
+/// Body of `StartRecording`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct StartRecording {
+    /// Id of the request.
+    pub id: u32,
+    /// The device, which must be connected and not be recorded by another session.
+    pub device_index: u32,
+    /// Whether its address and the name that the user gave it are to be in the recording.
+    #[serde(default)]
+    pub with_address: bool,
+}
+
+/// Body of `StopRecording`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct StopRecording {
+    /// Id of the request.
+    pub id: u32,
+    /// The device.
+    pub device_index: u32,
+}
+
+/// Body of `Recorded`. The recording ends with `StopRecording`, or when the device leaves the device list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Recorded {
+    /// 0.
+    pub id: u32,
+    /// The device.
+    pub device_index: u32,
+    /// Lines for the file, each a JSON object; the first of a recording says what the device is. A client writes them as they are.
+    pub lines: Vec<String>,
+}

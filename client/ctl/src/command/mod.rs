@@ -7,6 +7,7 @@ mod drive;
 mod keys;
 mod picture;
 mod program;
+mod record;
 mod stop;
 mod watch;
 
@@ -14,7 +15,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use buttplugd_client::{Client, Connect, Event, Extension, Input, InputCommand, InputType, OutputType};
+use buttplugd_client::{
+    Anonymity, Client, Connect, Event, Extension, Input, InputCommand, InputType, OutputType,
+};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use futures_util::StreamExt;
@@ -89,6 +92,11 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
             }
         }
         Command::Watch { time } => watch::run(&client, time, printer).await?,
+        Command::Record { device, file, time, with_address } => {
+            let device = pick::device(&client, &device)?;
+            let anonymity = if with_address { Anonymity::Waived } else { Anonymity::Kept };
+            record::run(&client, &device, record::Order { file, time, anonymity }, printer).await?;
+        }
         Command::Clients => {
             let clients = client.clients().await?;
             printer.print(&clients, || text::clients(&clients))?;

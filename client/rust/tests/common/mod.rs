@@ -153,6 +153,8 @@ pub(crate) fn id(message: &ClientMessage) -> u32 {
         ClientMessage::InputCmd(body) => body.id,
         ClientMessage::Reserve(body) | ClientMessage::Release(body) => body.id,
         ClientMessage::DisconnectClient(body) => body.id,
+        ClientMessage::StartRecording(body) => body.id,
+        ClientMessage::StopRecording(body) => body.id,
     }
 }
 

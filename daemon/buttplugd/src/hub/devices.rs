@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use engine::{
     device::{DeviceCommand, DeviceReport, DeviceTicket},
     fault::{Fault, Reason},
+    monitor::Recording,
     router::{self, DeviceEntry},
     vocabulary::DeviceIndex,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     DEVICE_QUEUE, DEVICES_MAX, DeviceLink, Generation, ToHub,
@@ -19,6 +20,7 @@ use super::{
 pub(super) struct DevicePost {
     commands: mpsc::Sender<DeviceCommand>,
     generation: Generation,
+    recording: watch::Sender<Recording>,
     /// What must not be lost, while the queue is full. Bounded by the requests that may be in flight.
     at_the_door: VecDeque<DeviceCommand>,
 }
@@ -45,10 +47,20 @@ impl Task {
         self.last_generation += 1;
         let generation = Generation(self.last_generation);
         let (sender, commands) = mpsc::channel(DEVICE_QUEUE);
+        let (recording, is_recorded) = watch::channel(Recording::Off);
         // An earlier device of this index loses its queue, and so its task.
-        self.devices
-            .insert(device, DevicePost { commands: sender, generation, at_the_door: VecDeque::new() });
-        let link = DeviceLink { device, commands, generation, hub, departure: Some(departure) };
+        self.devices.insert(
+            device,
+            DevicePost { commands: sender, generation, recording, at_the_door: VecDeque::new() },
+        );
+        let link = DeviceLink {
+            device,
+            commands,
+            recording: is_recorded,
+            generation,
+            hub,
+            departure: Some(departure),
+        };
         self.route(router::Input::DeviceReady(entry));
         // A task that no longer waits drops the link, and so the device.
         drop(reply.send(link));
@@ -85,6 +97,12 @@ impl Task {
                     self.wait_at(device);
                 }
             }
+        }
+    }
+
+    pub(super) fn record(&self, device: DeviceIndex, recording: Recording) {
+        if let Some(post) = self.devices.get(&device) {
+            post.recording.send_replace(recording);
         }
     }
 

@@ -5,12 +5,16 @@ use std::sync::{Arc, OnceLock};
 use engine::{
     device::{DeviceCommand, DeviceReport},
     fault::{Fault, Reason},
+    monitor::Recording,
     router::Introduction,
     session::Dispatch,
     view::DeviceList,
     vocabulary::{DeviceIndex, SessionId},
 };
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::{
+    mpsc::{self, error::TryRecvError},
+    watch,
+};
 
 use super::{Generation, ToHub, ToSession};
 
@@ -111,6 +115,8 @@ pub struct DeviceLink {
     pub device: DeviceIndex,
     /// What is asked of it. Ends when a newer device has taken its index, or with the service: stop it and let it go.
     pub commands: mpsc::Receiver<DeviceCommand>,
+    /// Whether a session wants to know of every transfer.
+    pub recording: watch::Receiver<Recording>,
     pub(super) generation: Generation,
     pub(super) hub: mpsc::Sender<ToHub>,
     /// A place in the hub's queue, for the last word.

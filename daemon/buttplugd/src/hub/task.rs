@@ -273,6 +273,7 @@ impl Task {
             Effect::Scan(wish) => {
                 self.wish.send_replace(wish);
             }
+            Effect::Record { device, recording } => self.record(device, recording),
             Effect::Reload { session, ticket } => {
                 let request = ReloadRequest { session, ticket, hub: self.hub.clone() };
                 if self.reload.try_send(request).is_err() {

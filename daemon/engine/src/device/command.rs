@@ -4,6 +4,7 @@ use ipc_schema::error::Reason;
 
 use crate::{
     fault::Fault,
+    monitor::RecordedLines,
     protocol::{InputWish, OutputValue},
     vocabulary::{FeatureIndex, InputKind, OutputKind},
 };
@@ -100,4 +101,6 @@ pub enum DeviceReport {
         /// The value as the device counts it.
         value: i32,
     },
+    /// What passed between the device and the service, for the session that records it.
+    Recorded(RecordedLines),
 }

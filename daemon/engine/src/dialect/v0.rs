@@ -100,7 +100,7 @@ impl Dialect for V0 {
             // v0 has no inputs.
             Event::Reading(_) => None,
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
-            Event::OutputsChanged(_) => None,
+            Event::OutputsChanged(_) | Event::Recorded { .. } => None,
         }
     }
 

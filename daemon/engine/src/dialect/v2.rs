@@ -121,7 +121,7 @@ impl Dialect for V2 {
             // v2 has no subscriptions to inputs.
             Event::Reading(_) => None,
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
-            Event::OutputsChanged(_) => None,
+            Event::OutputsChanged(_) | Event::Recorded { .. } => None,
         }
     }
 }

@@ -126,7 +126,7 @@ impl Dialect for V3 {
                 sensor_reading(RequestId(0), reading, index).ok().map(ServerMessage::SensorReading)
             }
             Event::ScanningFinished => Some(ServerMessage::ScanningFinished(Plain { id: 0 })),
-            Event::OutputsChanged(_) => None,
+            Event::OutputsChanged(_) | Event::Recorded { .. } => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{Asked, Dialect, Reply};
 use crate::{
     command::{Answer, Command, Event, Reading, Setting, StopTarget, StopWhat},
     fault::Fault,
-    monitor::MonitorRequest,
+    monitor::{Anonymity, MonitorRequest},
     protocol::InputWish,
     session::{Hello, Request, Welcome},
     view::{DeviceList, DeviceView, FeatureView, InputView, InputWays, OutputView},
@@ -82,6 +82,14 @@ impl Dialect for V4 {
             ClientMessage::UnsubscribeOutputs(_) => {
                 Request::Command(Command::Monitor(MonitorRequest::UnwatchOutputs))
             }
+            ClientMessage::StartRecording(which) => {
+                let anonymity = if which.with_address { Anonymity::Waived } else { Anonymity::Kept };
+                let device = DeviceIndex(which.device_index);
+                Request::Command(Command::Monitor(MonitorRequest::Record(device, anonymity)))
+            }
+            ClientMessage::StopRecording(which) => Request::Command(Command::Monitor(
+                MonitorRequest::EndRecording(DeviceIndex(which.device_index)),
+            )),
         };
         Ok(Asked::usual(request))
     }
@@ -118,6 +126,11 @@ impl Dialect for V4 {
             Event::OutputsChanged(outputs) => {
                 Some(ServerMessage::OutputsChanged(monitor::outputs(EVENT, outputs)))
             }
+            Event::Recorded { device, lines } => Some(ServerMessage::Recorded(v4::Recorded {
+                id: EVENT.0,
+                device_index: device.0,
+                lines: lines.to_vec(),
+            })),
         }
     }
 }

@@ -10,6 +10,7 @@ mod connected;
 mod drive;
 mod entry;
 mod inputs;
+mod recording;
 mod reservations;
 mod scan;
 mod sessions;
@@ -34,7 +35,7 @@ use crate::{
     command::{Event, Outcome},
     device::{DeviceCommand, DeviceReport, DeviceTicket},
     fault::Fault,
-    monitor::{DeviceStatus, OutputId, ScanWish, ServiceFacts, TransportStatus},
+    monitor::{DeviceStatus, OutputId, Recording, ScanWish, ServiceFacts, TransportStatus},
     session::Dispatch,
     view::DeviceList,
     vocabulary::{DeviceIndex, SessionId, Ticket},
@@ -156,6 +157,13 @@ pub enum Effect {
     },
     /// The wish to look for devices has changed.
     Scan(ScanWish),
+    /// Record a device, or no longer.
+    Record {
+        /// Which device.
+        device: DeviceIndex,
+        /// Whether, and how much of it.
+        recording: Recording,
+    },
     /// Read configuration, definitions and plugin folders again, then say [`Input::Reloaded`].
     Reload {
         /// Who asked.
@@ -190,6 +198,8 @@ pub struct Router {
     /// Outputs of which they have not been told.
     changed: BTreeSet<OutputId>,
     tell_at: Option<Instant>,
+    /// Who records which device.
+    recorders: BTreeMap<DeviceIndex, SessionId>,
     freshness: Freshness,
 }
 
@@ -221,6 +231,7 @@ impl Router {
             watching: BTreeSet::new(),
             changed: BTreeSet::new(),
             tell_at: None,
+            recorders: BTreeMap::new(),
             freshness: Freshness::Stale,
         }
     }

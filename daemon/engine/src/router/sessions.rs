@@ -54,6 +54,7 @@ impl Router {
         self.watching.remove(&session);
         self.stop_owned(now, session, effects);
         self.leave_subscriptions(session, effects);
+        self.leave_recordings(session, effects);
         self.scan.stop(session);
         self.scan_changed(effects);
         self.reservations.ended(session);
@@ -103,6 +104,7 @@ impl Router {
             self.answered(device, ticket, waiting, Err(fault.clone()), effects);
         }
         self.devices.remove(&device);
+        self.recorders.remove(&device);
         self.changed.retain(|output| output.device != device);
         if let Some(status) = self.known.get_mut(&device) {
             status.state = DeviceState::Absent;
@@ -152,6 +154,7 @@ impl Router {
             DeviceReport::Output { feature, kind, value } => {
                 self.output_confirmed(now, device, feature, kind, value);
             }
+            DeviceReport::Recorded(lines) => self.recorded(device, lines, effects),
         }
     }
 

@@ -117,6 +117,8 @@ impl Router {
             MonitorRequest::Disconnect(other) => {
                 Err(Fault::new(Reason::SessionClosed, format!("there is no session {other}")))
             }
+            MonitorRequest::Record(device, anonymity) => self.record(session, device, anonymity, effects),
+            MonitorRequest::EndRecording(device) => self.end_recording(session, device, effects),
             MonitorRequest::Reload => {
                 effects.push(Effect::Reload { session, ticket });
                 return;

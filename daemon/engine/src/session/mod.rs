@@ -357,7 +357,10 @@ impl Session {
             Event::DeviceAdded { devices, .. } | Event::DeviceRemoved { devices, .. } => {
                 self.devices.clone_from(devices);
             }
-            Event::Reading(_) | Event::ScanningFinished | Event::OutputsChanged(_) => {}
+            Event::Reading(_)
+            | Event::ScanningFinished
+            | Event::OutputsChanged(_)
+            | Event::Recorded { .. } => {}
         }
         if let State::Open(open) = &self.state {
             open.event(event, &self.devices, effects);

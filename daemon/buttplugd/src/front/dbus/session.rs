@@ -257,6 +257,8 @@ impl Signals<'_> {
                 }
                 Ok(())
             }
+            // A recording needs the extension `monitor`, which D-Bus does not offer.
+            Event::Recorded { .. } => Ok(()),
         }
     }
 }

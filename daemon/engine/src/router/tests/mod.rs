@@ -23,7 +23,7 @@ use crate::{
         scale::OutputScale,
     },
     device::{StopCause, StopScope},
-    monitor::{Finds, MonitorRequest, TransportState},
+    monitor::{Anonymity, Finds, MonitorRequest, TransportState},
     protocol::InputWish,
     view::{DeviceView, FeatureView, InputView, InputWays, OutputView},
     vocabulary::{FeatureIndex, InputKind, OutputKind, Range},
@@ -117,6 +117,10 @@ fn input(router: &mut Router, now: Instant, line: &str, effects: &mut Vec<Effect
                 value: number(value),
             },
         },
+        ["line", device, line] => Input::Report {
+            device: DeviceIndex(number(device)),
+            report: DeviceReport::Recorded([line.to_owned()].into()),
+        },
         ["reading", device, feature, kind, value] => Input::Report {
             device: DeviceIndex(number(device)),
             report: DeviceReport::Reading {
@@ -186,6 +190,8 @@ fn command(words: &[&str]) -> Command {
         ["reserve", on] => Command::Reserve { device: device(on), feature: None },
         ["reserve", on, of] => Command::Reserve { device: device(on), feature: Some(feature(of)) },
         ["release", on] => Command::Release { device: device(on), feature: None },
+        ["record", on] => Command::Monitor(MonitorRequest::Record(device(on), Anonymity::Kept)),
+        ["end-record", on] => Command::Monitor(MonitorRequest::EndRecording(device(on))),
         ["watch"] => Command::Monitor(MonitorRequest::WatchOutputs),
         ["disconnect", session] => Command::Monitor(MonitorRequest::Disconnect(SessionId(number(session)))),
         _ => panic!("{words:?}"),
@@ -285,6 +291,7 @@ fn shown(effect: &Effect) -> String {
                 Event::DeviceRemoved { device, .. } => format!("removed {device}"),
                 Event::Reading(reading) => format!("reading {} {}", reading.kind.name(), reading.value),
                 Event::ScanningFinished => "finished".into(),
+                Event::Recorded { device, lines } => format!("recorded {device} {}", lines.join(", ")),
                 Event::OutputsChanged(outputs) => {
                     let outputs: Vec<String> = outputs
                         .iter()
@@ -312,6 +319,7 @@ fn shown(effect: &Effect) -> String {
             format!("outside {} {outcome}", ticket.0)
         }
         Effect::Scan(wish) => format!("{wish:?}"),
+        Effect::Record { device, recording } => format!("record {device} {recording:?}"),
         Effect::Reload { session, ticket } => format!("reload for {session} {ticket}"),
     }
 }

@@ -167,3 +167,42 @@ fn the_status_tells_who_drives_what() {
     use crate::monitor::DeviceState::{Absent, Connected};
     assert_eq!(devices, [(7, Connected, Some(85)), (8, Absent, None)]);
 }
+
+#[test]
+fn one_session_records_a_device_until_it_or_the_device_ends() {
+    check(
+        "
+        line 7 nobody-wants-it
+        1 1 record 8
+        = 1 1 device-unknown: there is no device with index 8
+        1 2 record 7
+        = record 7 On(Kept)
+        = 1 2 ok
+        1 3 record 7
+        = 1 3 ok
+        2 1 record 7
+        = 2 1 reserved: device 7 is recorded by session 1 (Ann) already
+        2 2 end-record 7
+        = 2 2 ok
+        line 7 a
+        = 1 hears recorded 7 a
+        1 4 end-record 7
+        = record 7 Off
+        = 1 4 ok
+        line 7 late
+        2 3 record 7
+        = record 7 On(Kept)
+        = 2 3 ok
+        close 2
+        = record 7 Off
+        1 5 record 7
+        = record 7 On(Kept)
+        = 1 5 ok
+        gone 7
+        = 1 hears removed 7
+        ready 7
+        = 1 hears added 7
+        line 7 bring-up
+        ",
+    );
+}
