@@ -130,8 +130,7 @@ impl App {
         let (journal, left_running) = RunningJournal::open(&directories.state);
         let parts = hub_parts(&config, ask_reload);
         let (hub, hub_task) = Hub::start(parts);
-        let devices =
-            Devices::start(&hub, &config, &directories, journal, left_running, recordings).await?;
+        let devices = Devices::start(&hub, &config, &directories, journal, left_running, recordings).await?;
 
         let half_open = HalfOpen::new(config.limits.half_open);
         let serve_bus = config.dbus.enabled;

@@ -28,7 +28,8 @@ use crate::{
     journal::RunningJournal,
     plugin::{LoadError, PluginHost},
     transport::{
-        self, Discovery, ble, dongle, gamepad, hid, recording::Recording, replay, serial, simulated, websocket,
+        self, Discovery, ble, dongle, gamepad, hid, recording::Recording, replay, serial, simulated,
+        websocket,
     },
 };
 

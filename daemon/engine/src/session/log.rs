@@ -51,8 +51,8 @@ impl Log {
             }
             Event::DeviceRemoved { device, .. } => Some(format!("device {device} went")),
             Event::ScanningFinished => Some("the scan has ended".to_owned()),
-            // Versions with a log have no inputs, and nobody of them watches outputs.
-            Event::Reading(_) | Event::OutputsChanged(_) => None,
+            // Versions with a log have no inputs, and nobody of them watches outputs or records.
+            Event::Reading(_) | Event::OutputsChanged(_) | Event::Recorded { .. } => None,
         })
     }
 

@@ -218,6 +218,7 @@ impl Bench {
             Effect::Report(DeviceReport::Output { feature, kind, value }) => {
                 format!("{}{feature} is {value}", letter(*kind))
             }
+            Effect::Report(DeviceReport::Recorded(lines)) => lines.join("; "),
             Effect::Gone(fault) => format!("Gone {:?}", fault.reason),
             Effect::Log { text, .. } => text.clone(),
         });

@@ -112,7 +112,7 @@ impl World {
                 | Effect::Journal(_)
                 | Effect::Identified { .. }
                 | Effect::Ready
-                | Effect::Report(DeviceReport::Reading { .. })
+                | Effect::Report(DeviceReport::Reading { .. } | DeviceReport::Recorded(_))
                 | Effect::Gone(_)
                 | Effect::Log { .. } => {}
             }
