@@ -45,8 +45,11 @@ fn toy() -> DeviceSpec {
     )
 }
 
-/// The plugin of its maker, as a package lays it out.
+/// The plugin of its maker, as a package lays it out. All programs are built here, since a client that waits for a compiler sends
+/// no pings.
 fn plugins() -> TempDir {
+    artifact::executable("buttplugd", "buttplugd").unwrap();
+    artifact::executable("buttplugctl", "buttplugctl").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let maker = folder.path().join("lovense");
     fs::create_dir(&maker).unwrap();
@@ -219,6 +222,7 @@ async fn a_recording_of_a_user_replays() {
 
 #[tokio::test]
 async fn the_address_is_in_a_recording_only_when_the_user_wants_it_and_only_one_records() {
+    artifact::executable("buttplugctl", "buttplugctl").unwrap();
     let home = Home::new().unwrap();
     let service = Launch::new(&home).arg("--no-dbus").arg("--simulated").start().await.unwrap();
     let (_peer, _) = found(&service).await;
@@ -246,6 +250,9 @@ async fn a_file_that_is_no_recording_is_one_line_and_a_failed_start() {
     for (file, wanted) in [(file, "is no recording of a device"), ("/nonexistent".into(), "cannot read")] {
         let (status, log) = Launch::new(&home).args_replay(&file).run().await.unwrap();
         assert_eq!(status.code(), Some(1), "{log}");
-        assert!(log.contains(wanted) && log.lines().count() == 1, "{log}");
+        assert!(
+            log.contains(wanted) && log.lines().count() == 1 && log.matches("os error").count() <= 1,
+            "{log}"
+        );
     }
 }

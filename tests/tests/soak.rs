@@ -142,10 +142,10 @@ async fn devices_and_clients_that_come_and_go_leave_nothing_behind() {
     );
     let mut before = None;
     for cycle in 0..cycles + WARM_UP {
+        let list = devices(&mut stays, 2).await;
         if cycle == WARM_UP {
             before = Some(measure(&service, &bus).await);
         }
-        let list = devices(&mut stays, 2).await;
         let keys = list.as_object().unwrap().keys().map(|key| key.parse::<u32>().unwrap());
         let attached = keys.into_iter().find(|index| *index != simulated).unwrap();
         // Numbers are for life, so a device that returns is no new one.
@@ -158,6 +158,7 @@ async fn devices_and_clients_that_come_and_go_leave_nothing_behind() {
             let reply = vibrate(&mut stays, simulated, value).await;
             assert!(reply.get("Ok").is_some(), "cycle {cycle}: {reply}");
         }
+        stays.request("Ping", json!({})).await.unwrap();
         drop(goes);
         toy.vanish();
         devices(&mut stays, 1).await;

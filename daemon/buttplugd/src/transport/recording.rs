@@ -179,12 +179,12 @@ pub enum What {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// It cannot be read.
-    #[error("cannot read the recording {path}: {source}")]
+    #[error("cannot read the recording {path}: {why}")]
     Read {
         /// The file.
         path: String,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
     /// It is something else.
     #[error("{path} is no recording of a device; `buttplugctl record DEVICE FILE` makes one")]
@@ -201,14 +201,14 @@ pub enum RecordingError {
         version: u32,
     },
     /// One of its lines is broken.
-    #[error("{path}, line {line}: {source}")]
+    #[error("{path}, line {line}: {why}")]
     Line {
         /// The file.
         path: String,
         /// Which line, from 1.
         line: usize,
         /// What is wrong.
-        source: serde_json::Error,
+        why: serde_json::Error,
     },
 }
 
@@ -221,7 +221,7 @@ impl Recording {
         let name = path.display().to_string();
         let mut bytes = Vec::new();
         let read = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
-        read.map_err(|source| RecordingError::Read { path: name.clone(), source })?;
+        read.map_err(|why| RecordingError::Read { path: name.clone(), why })?;
         let is_short = u64::try_from(bytes.len()).is_ok_and(|length| length <= FILE_MAX);
         match String::from_utf8(bytes) {
             Ok(text) if is_short => Self::parse(&text, &name),
@@ -244,10 +244,10 @@ impl Recording {
         if claim.version > VERSION {
             return Err(RecordingError::Version { path: path.to_owned(), version: claim.version });
         }
-        let wrong = |line, source| RecordingError::Line { path: path.to_owned(), line, source };
-        let head = serde_json::from_str(first).map_err(|source| wrong(number, source))?;
+        let wrong = |line, why| RecordingError::Line { path: path.to_owned(), line, why };
+        let head = serde_json::from_str(first).map_err(|why| wrong(number, why))?;
         let steps = lines
-            .map(|(number, line)| serde_json::from_str(line).map_err(|source| wrong(number, source)))
+            .map(|(number, line)| serde_json::from_str(line).map_err(|why| wrong(number, why)))
             .collect::<Result<_, _>>()?;
         Ok(Self { head, steps })
     }
