@@ -95,6 +95,11 @@ pub enum Shown {
         /// Its identifier.
         name: String,
     },
+    /// A game controller.
+    Gamepad {
+        /// What it calls itself.
+        name: String,
+    },
     /// A simulated device.
     Simulated {
         /// The model.
@@ -297,6 +302,7 @@ impl Shown {
                 name: name.as_deref().map(|name| redaction.name(name)),
             },
             Advertisement::WebSocket { name } => Self::Websocket { name: redaction.name(name) },
+            Advertisement::Gamepad { name } => Self::Gamepad { name: redaction.name(name) },
             Advertisement::Simulated { name } => Self::Simulated { name: name.clone() },
         }
     }
@@ -308,7 +314,8 @@ impl Shown {
             Self::Bluetooth { .. } => "bluetooth",
             Self::Serial { .. } => "serial",
             Self::Hid { .. } => "hid",
-            Self::Websocket { .. } => "websocket",
+            Self::Websocket { .. } => super::websocket::NAME,
+            Self::Gamepad { .. } => super::gamepad::NAME,
             Self::Simulated { .. } => "simulated",
         }
     }
@@ -333,6 +340,7 @@ impl Shown {
                 Advertisement::Hid { vendor: *vendor, product: *product, name: name.clone() }
             }
             Self::Websocket { name } => Advertisement::WebSocket { name: name.clone() },
+            Self::Gamepad { name } => Advertisement::Gamepad { name: name.clone() },
             Self::Simulated { name } => Advertisement::Simulated { name: name.clone() },
         }
     }
