@@ -221,6 +221,10 @@ impl Transport for Recorded {
         self.transport.endpoints()
     }
 
+    fn candidate(&self) -> usize {
+        self.transport.candidate()
+    }
+
     async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault> {
         let Some(mut underway) = self.tape.begin() else {
             return self.transport.write(endpoint, data, kind).await;
@@ -238,7 +242,7 @@ impl Transport for Recorded {
         };
         underway.given_up = Some(What::Read { endpoint: endpoint.to_owned(), hex: Vec::new() });
         let outcome = self.transport.read(endpoint, max_len).await;
-        let hex = outcome.as_ref().map(Clone::clone).unwrap_or_default();
+        let hex = outcome.clone().unwrap_or_default();
         underway.end(What::Read { endpoint: endpoint.to_owned(), hex }, result(&outcome));
         outcome
     }

@@ -387,7 +387,9 @@ impl Play<'_> {
                     self.seen.answered.push((ticket, result));
                 }
                 Effect::Gone(fault) => self.seen.gone = Some(fault),
-                Effect::Report(DeviceReport::Reading { .. } | DeviceReport::Output { .. })
+                Effect::Report(
+                    DeviceReport::Reading { .. } | DeviceReport::Output { .. } | DeviceReport::Recorded(_),
+                )
                 | Effect::Log { .. } => {}
             }
         }
