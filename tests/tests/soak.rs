@@ -15,7 +15,7 @@ use system_tests::{
     service::{Home, Launch, Service},
 };
 use uuid::{Uuid, uuid};
-use zbus::zvariant::OwnedValue;
+use zbus::OwnedVariant;
 
 const CYCLES: u32 = 300;
 /// Cycles before the first measurement: caches and pools are full then.
@@ -90,7 +90,7 @@ async fn match_rules(bus: &Bus, pid: u32) -> Option<u32> {
             .call_method(Some(NAME), path, Some(interface), "GetConnectionStats", &name.as_str())
             .await
             .ok()?;
-        let stats: HashMap<String, OwnedValue> = reply.body().deserialize().unwrap();
+        let stats: HashMap<String, OwnedVariant> = reply.body().deserialize().unwrap();
         sum += u32::try_from(stats.get("MatchRules")?).unwrap();
     }
     Some(sum)

@@ -315,7 +315,7 @@ impl World {
                     assert_ne!(wish, self.wish, "a wish that is none");
                     self.wish = wish;
                 }
-                router::Effect::Reload { .. } => {}
+                router::Effect::Reload { .. } | router::Effect::Record { .. } => {}
                 router::Effect::EndSession { session, fault } => {
                     self.session(session, session::Input::Closing(fault));
                 }
