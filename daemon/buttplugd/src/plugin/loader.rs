@@ -7,17 +7,13 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_abi as abi;
 use tokio::sync::oneshot;
 
-use super::refusal::LoadError;
+use super::refusal::{LOAD_LIMIT, LoadError};
 use super::table::{Plugin, Table, Trust, check_entry};
-
-/// The longest time that opening a library may take. Its constructors run then, and they are foreign code.
-pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where the code of a protocol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,16 @@
 //! Why a library is refused, each reason by its name.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use plugin_abi as abi;
 use thiserror::Error;
 
-use super::loader::LOAD_LIMIT;
-use super::table::MAX_STRUCT_SIZE;
+/// The longest time that opening a library may take. Its constructors run then, and they are foreign code.
+pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// No table of the ABI is this large; a larger size is nonsense.
+pub(super) const MAX_STRUCT_SIZE: u32 = 4096;
 
 /// Why a library was refused.
 #[derive(Debug, Error)]

@@ -4,10 +4,7 @@
 
 use plugin_abi as abi;
 
-use super::refusal::LoadError;
-
-/// No table of the ABI is this large; a larger size is nonsense.
-pub(super) const MAX_STRUCT_SIZE: u32 = 4096;
+use super::refusal::{LoadError, MAX_STRUCT_SIZE};
 
 /// Whether a plugin's calls are made where they are asked for, or on a thread of the device's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

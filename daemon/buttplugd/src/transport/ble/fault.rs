@@ -1,6 +1,9 @@
 //! What an error of btleplug means for a device, and what the user can do about it.
 
+use std::{future::Future, time::Duration};
+
 use bluez_async::BluetoothError;
+use tokio::time::timeout;
 
 use super::super::TransportFault;
 
@@ -74,8 +77,20 @@ fn classify(name: &str, text: &str, address: &str) -> TransportFault {
     }
 }
 
+/// Gives a call of btleplug a limit and its error a meaning.
+pub(super) async fn within<T>(
+    limit: Duration,
+    address: &str,
+    call: impl Future<Output = btleplug::Result<T>>,
+) -> Result<T, TransportFault> {
+    match timeout(limit, call).await {
+        Ok(done) => done.map_err(|error| fault(&error, address)),
+        Err(_) => Err(TransportFault::TimedOut(milliseconds(limit))),
+    }
+}
+
 /// A limit in milliseconds, as [`TransportFault::TimedOut`] tells it.
-pub(super) fn milliseconds(limit: std::time::Duration) -> u64 {
+pub(super) fn milliseconds(limit: Duration) -> u64 {
     u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -17,8 +17,8 @@ use tokio::{
 use super::{
     super::{Transport, TransportEvent, TransportFault},
     endpoints::{Endpoints, write_type},
+    fault::within,
     links::{Links, News},
-    open::within,
 };
 
 /// A write or read that the device does not answer for so long will not be answered: the attribute protocol itself ends

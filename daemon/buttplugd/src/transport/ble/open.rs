@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     super::{Access, NamedServices, Opened, Opener, TransportFault},
     endpoints::Endpoints,
-    fault::{dbus_error, fault, milliseconds},
+    fault::{dbus_error, fault, milliseconds, within},
     link::{Link, LinkTransport, Notifications},
     links::{Links, News},
     quarantine,
@@ -191,17 +191,5 @@ async fn call_off(id: &PeripheralId) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "there was no connection to call off"),
         Err(_) => tracing::debug!("BlueZ does not answer"),
-    }
-}
-
-/// Gives a call of btleplug a limit and its error a meaning.
-pub(super) async fn within<T>(
-    limit: Duration,
-    address: &str,
-    call: impl Future<Output = btleplug::Result<T>>,
-) -> Result<T, TransportFault> {
-    match timeout(limit, call).await {
-        Ok(done) => done.map_err(|error| fault(&error, address)),
-        Err(_) => Err(TransportFault::TimedOut(milliseconds(limit))),
     }
 }
