@@ -29,7 +29,7 @@ pub enum Event {
     ScanningFinished,
     /// Outputs have changed, whoever set them; only after [`Client::subscribe_outputs`](crate::Client::subscribe_outputs).
     OutputsChanged(Arc<Vec<OutputState>>),
-    /// Transfers of a device, as lines of JSON; only after [`Client::start_recording`].
+    /// Transfers of a device, as lines of JSON; only after [`Client::start_recording`](crate::Client::start_recording).
     Recorded {
         /// The device.
         device_index: u32,

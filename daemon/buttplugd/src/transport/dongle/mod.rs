@@ -2,7 +2,7 @@
 //! protocol drives it.
 //!
 //! The toy is looked for while the path is opened, and only while somebody wants a scan. What the dongle says and wants to hear
-//! is in [`talk`].
+//! is in `talk`.
 
 mod talk;
 
