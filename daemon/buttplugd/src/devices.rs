@@ -2,7 +2,12 @@
 //!
 //! What a device does once it is there is the business of its own task; how clients reach it that of the hub.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use engine::{
     definition::{
@@ -239,21 +244,38 @@ pub fn folders(config: &Config, directories: &Directories) -> Folders {
         .and_then(|program| Some(program.parent()?.parent()?.join("lib/buttplugd/plugins")))
         .filter(|own| own.is_dir() && !PLUGIN_FOLDERS.iter().any(|known| own == Path::new(known)));
     let user_plugins = directories.data.join("plugins");
+    let plugins = PLUGIN_FOLDERS.iter().map(Into::into).chain(own).chain([user_plugins]);
     Folders {
-        plugins: PLUGIN_FOLDERS
-            .iter()
-            .map(Into::into)
-            .chain(own)
-            .chain([user_plugins])
-            .chain(config.plugins.path.iter().cloned())
-            .collect(),
+        plugins: each_once(plugins.chain(config.plugins.path.iter().cloned())),
         administrator: ADMINISTRATOR_FOLDERS.map(Into::into).to_vec(),
         user: vec![directories.config.clone(), directories.config.join(USER_FOLDER)],
     }
 }
 
+/// A folder that is named twice, or reached by two names, is one: what is in it would be there twice otherwise.
+fn each_once(folders: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    folders.filter(|folder| seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone()))).collect()
+}
+
 fn log(problems: &[Problem]) {
     for problem in problems {
         tracing::error!("{problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_named_twice_is_one() {
+        let home = tempfile::tempdir().unwrap();
+        let (real, alias) = (home.path().join("plugins"), home.path().join("alias"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &alias).unwrap();
+        let absent = home.path().join("absent");
+        let folders = [real.clone(), absent.clone(), alias, real.clone()];
+        assert_eq!(each_once(folders.into_iter()), [real, absent]);
     }
 }
