@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     hub::{DeviceLink, Hub},
-    journal::RunningJournal,
+    journal::{DeviceNotes, RunningJournal},
     plugin::{DeviceInfo, Instance, Model, Table},
     transport::{
         Access, Opened, Opener, Transport, TransportEvent, TransportFault,
@@ -217,7 +217,7 @@ struct Running {
     /// Whether that has been seen.
     told_to_close: ToldToClose,
     hub: Hub,
-    journal: RunningJournal,
+    notes: DeviceNotes,
     link: Option<DeviceLink>,
     entry: Option<DeviceEntry>,
     reached: Reached,
@@ -260,7 +260,7 @@ impl Running {
             closing,
             told_to_close: ToldToClose::No,
             hub,
-            journal,
+            notes: DeviceNotes::new(journal),
             link: None,
             entry: None,
             reached: Reached::Open,
@@ -283,7 +283,8 @@ impl Running {
     /// Waits for the next thing that concerns the device. Every arm is cancel-safe: channels, a sleep, the instance's result, and
     /// a transfer that is kept in its place until it is done.
     async fn next(&mut self) -> Input {
-        let deadline = self.device.deadline();
+        let deadline = self.device.deadline().map(Instant::from_std);
+        let deadline = deadline.into_iter().chain(self.notes.deadline()).min();
         let told_to_close = self.told_to_close;
         let (commands, recording) = match &mut self.link {
             Some(link) => (Some(&mut link.commands), Some(&mut link.recording)),
@@ -332,7 +333,10 @@ impl Running {
                     Err(fault) => Input::NoModel(fault),
                 }
             }
-            () = passed(deadline) => Input::Deadline,
+            () = passed(deadline) => {
+                self.notes.settle();
+                Input::Deadline
+            }
         }
     }
 
@@ -353,7 +357,7 @@ impl Running {
                     Effect::Transfer(transfer) => self.transfer(transfer),
                     Effect::Journal(motion) => {
                         if let Some(entry) = &self.entry {
-                            self.journal.note(entry.view.index, motion);
+                            self.notes.note(entry.view.index, motion);
                         }
                     }
                     Effect::Identified { protocol, model } => self.ask(protocol, model).await,
@@ -576,9 +580,9 @@ async fn answered(
     }
 }
 
-async fn passed(deadline: Option<std::time::Instant>) {
+async fn passed(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
+        Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

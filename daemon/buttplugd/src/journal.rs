@@ -1,8 +1,8 @@
 //! Which devices may be running, kept in a file, so that a service that starts after a crash can stop them.
 //!
-//! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. A line is added
-//! before anything else is done for that device (`+3`, `-3`): one short write, since a pattern that goes on and off does both at
-//! every beat. Now and then the file is replaced by what still holds. It is meant for the crash of the service, not of the machine:
+//! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. That it may run is
+//! written before anything else is done for it, as one short line (`+3`); its rest (`-3`) only when it has lasted, so that a pattern that
+//! goes on and off at every beat writes nothing. A rest that a crash keeps out of the file costs one stop too many. Now and then the file is replaced by what still holds. It is meant for the crash of the service, not of the machine:
 //! what has been written survives the process without being flushed to the disk, and the first command does not wait for a disk.
 
 use std::{
@@ -12,15 +12,20 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use engine::{device::Motion, vocabulary::DeviceIndex};
+use tokio::time::Instant;
 
 /// The name of the file in the folder of the service's state.
 const FILE: &str = "running";
 
 /// Lines that are added before the file is replaced by what still holds: about a page of the disk.
 const MOST_LINES: u32 = 1024;
+
+/// A rest that has lasted so long is written down.
+const SETTLES: Duration = Duration::from_secs(1);
 
 /// The journal. Each device task has a copy of this handle: what one writes down has to be there before it goes on, so that it
 /// cannot be a message to somebody.
@@ -62,9 +67,68 @@ impl RunningJournal {
     }
 
     /// Writes it down before returning. A failure is logged and does not keep a device from being driven.
-    pub fn note(&self, device: DeviceIndex, motion: Motion) {
+    fn note(&self, device: DeviceIndex, motion: Motion) {
         // What a panic left half done is a set with one device more or less, which this call mends.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note(device, motion);
+    }
+}
+
+/// The journal in the hands of a device's task: when its rest is written down.
+#[derive(Debug)]
+pub struct DeviceNotes {
+    journal: RunningJournal,
+    resting: Option<Resting>,
+}
+
+/// A rest that is confirmed and not yet written down.
+#[derive(Debug, Clone, Copy)]
+struct Resting {
+    device: DeviceIndex,
+    due: Instant,
+}
+
+impl DeviceNotes {
+    /// Nothing is noted yet.
+    #[must_use]
+    pub fn new(journal: RunningJournal) -> Self {
+        Self { journal, resting: None }
+    }
+
+    /// That it may run is written down before this returns, unless it is there still.
+    pub fn note(&mut self, device: DeviceIndex, motion: Motion) {
+        match motion {
+            Motion::MayRun => {
+                self.resting = None;
+                self.journal.note(device, motion);
+            }
+            Motion::AtRest => self.resting = Some(Resting { device, due: Instant::now() + SETTLES }),
+        }
+    }
+
+    /// When [`Self::settle`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.resting.map(|resting| resting.due)
+    }
+
+    /// Writes a rest down that has lasted.
+    pub fn settle(&mut self) {
+        if self.resting.is_some_and(|resting| resting.due <= Instant::now()) {
+            self.write_rest();
+        }
+    }
+
+    fn write_rest(&mut self) {
+        if let Some(resting) = self.resting.take() {
+            self.journal.note(resting.device, Motion::AtRest);
+        }
+    }
+}
+
+/// However the task ends: the rest was confirmed.
+impl Drop for DeviceNotes {
+    fn drop(&mut self) {
+        self.write_rest();
     }
 }
 
@@ -204,5 +268,37 @@ mod tests {
     fn half_a_line_spoils_nothing() {
         assert_eq!(read("+1\n+12\n-1"), BTreeSet::from([DeviceIndex(1), DeviceIndex(12)]));
         assert_eq!(read("rubbish\n3\n-\n+4\n-3\n"), BTreeSet::from([DeviceIndex(4)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pattern_writes_once_and_its_rest_when_that_has_lasted() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = || fs::read_to_string(folder.path().join(FILE)).unwrap();
+        let (journal, _) = RunningJournal::open(folder.path());
+        let mut notes = DeviceNotes::new(journal.clone());
+        for _ in 0..100 {
+            notes.note(DeviceIndex(3), Motion::MayRun);
+            notes.note(DeviceIndex(3), Motion::AtRest);
+            tokio::time::advance(SETTLES / 2).await;
+            notes.settle();
+        }
+        assert_eq!(lines(), "+3\n");
+        tokio::time::sleep_until(notes.deadline().unwrap()).await;
+        notes.settle();
+        assert_eq!((lines().as_str(), notes.deadline()), ("+3\n-3\n", None));
+
+        notes.note(DeviceIndex(3), Motion::MayRun);
+        notes.note(DeviceIndex(3), Motion::AtRest);
+        drop(notes);
+        assert_eq!(
+            RunningJournal::open(folder.path()).1,
+            BTreeSet::new(),
+            "the end of the task writes it too"
+        );
+
+        let mut notes = DeviceNotes::new(journal);
+        notes.note(DeviceIndex(3), Motion::MayRun);
+        drop(notes);
+        assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(3)]));
     }
 }

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{
     hub::{self, Link, Shutdown, ToSession},
-    journal::RunningJournal,
+    journal::{DeviceNotes, RunningJournal},
     transport::{
         Access, Opened, Opener, Transport, TransportEvent, TransportFault,
         simulated::{self, Appear, DEFINITIONS, MODELS},
@@ -39,6 +39,9 @@ struct Service {
     discovery: Discovery,
     catalogue: watch::Sender<Arc<Catalogue>>,
 }
+
+/// A rest of this length is written down.
+const LASTED: Duration = Duration::from_secs(2);
 
 fn catalogue(user: &str) -> Arc<Catalogue> {
     let source = |layer, file: &str, text: &str| Source { layer, file: file.into(), text: Ok(text.into()) };
@@ -316,7 +319,7 @@ async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
     service.end().await;
     motor.taken();
     // The crash: a journal that nobody has cleared.
-    RunningJournal::open(state.path()).0.note(index, Motion::MayRun);
+    DeviceNotes::new(RunningJournal::open(state.path()).0).note(index, Motion::MayRun);
 
     let service = start(state.path(), "");
     let mut wish = service.discovery.wish.clone();
@@ -325,7 +328,8 @@ async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
     service.devices(1).await;
     wish.wait_for(|wish| *wish == ScanWish::Rest).await.unwrap();
     assert_eq!(motor.taken(), [level(0)]);
-    // Its rest is confirmed, so that a second crash would leave nothing to be looked for.
+    // Its rest is confirmed and has lasted, so that a second crash would leave nothing to be looked for.
+    tokio::time::sleep(LASTED).await;
     assert_eq!(RunningJournal::open(state.path()).1, BTreeSet::new());
     service.end().await;
 }
@@ -350,6 +354,7 @@ async fn the_journal_names_a_device_from_before_its_first_packet_until_its_rest_
     assert_eq!(ask(&mut link, 4, STOP).await, Err(Reason::WriteFailed));
     assert_eq!(named(), BTreeSet::from([index]));
     assert_eq!(ask(&mut link, 5, STOP).await, Ok(Answer::Done));
+    tokio::time::sleep(LASTED).await;
     assert_eq!(named(), BTreeSet::new());
     service.end().await;
 }
