@@ -78,6 +78,8 @@ impl RunningJournal {
 pub struct DeviceNotes {
     journal: RunningJournal,
     resting: Option<Resting>,
+    /// When to look. It stays when a rest ends, since a timer that is set anew at every beat costs more than one that finds nothing.
+    look_at: Option<Instant>,
 }
 
 /// A rest that is confirmed and not yet written down.
@@ -91,7 +93,7 @@ impl DeviceNotes {
     /// Nothing is noted yet.
     #[must_use]
     pub fn new(journal: RunningJournal) -> Self {
-        Self { journal, resting: None }
+        Self { journal, resting: None, look_at: None }
     }
 
     /// That it may run is written down before this returns, unless it is there still.
@@ -101,19 +103,28 @@ impl DeviceNotes {
                 self.resting = None;
                 self.journal.note(device, motion);
             }
-            Motion::AtRest => self.resting = Some(Resting { device, due: Instant::now() + SETTLES }),
+            Motion::AtRest => {
+                let due = Instant::now() + SETTLES;
+                self.resting = Some(Resting { device, due });
+                self.look_at.get_or_insert(due);
+            }
         }
     }
 
     /// When [`Self::settle`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.resting.map(|resting| resting.due)
+        self.look_at
     }
 
     /// Writes a rest down that has lasted.
     pub fn settle(&mut self) {
-        if self.resting.is_some_and(|resting| resting.due <= Instant::now()) {
+        let now = Instant::now();
+        if self.look_at.is_none_or(|look_at| look_at > now) {
+            return;
+        }
+        self.look_at = self.resting.map(|resting| resting.due).filter(|due| *due > now);
+        if self.look_at.is_none() {
             self.write_rest();
         }
     }
