@@ -152,11 +152,12 @@ pub enum Reason {
     UnknownMessage,
     /// `Id` is missing, 0, negative, above 4294967295 or no whole number. Use 1 to 4294967295.
     InvalidId,
-    /// A member has another type than the spec says: text for a number, a fraction for a whole number, a number that does not fit. The text says where.
+    /// A member has another type than the spec says: text for a number, a fraction for a whole number, a number that does not fit. The text
+    /// says where.
     InvalidValueType,
     /// The message belongs to an extension that the session did not ask for. Name it in `Extensions` of the handshake.
     ExtensionRequired,
-    /// The spec has the message, but no device takes it any more (`KiirooCmd`, `LovenseCmd`, `RSSILevelCmd`). Use what the device list offers.
+    /// The spec has the message, but no device takes it any more (`KiirooCmd`, `LovenseCmd`). Use what the device list offers.
     MessageNotSupported,
     /// Raw access to devices does not exist here. Use what the device list offers.
     RawNotSupported,
@@ -195,6 +196,10 @@ pub enum Reason {
     PluginFailed,
     /// The device was found but could not be prepared. Switch it off and on; the log says which step failed.
     BringUpFailed,
+    /// The device works only for those who are paired with it, and the service could not pair. The text has the command for the user.
+    PairingRequired,
+    /// The machine is about to sleep, and everything was stopped for that. Send the value again once it is awake.
+    Suspending,
     /// The bus that the device needs is switched off or missing. `buttplugctl status` says what to do.
     TransportUnavailable,
     /// There is no bus at all on which a scan could find anything. `buttplugctl status` says what to do.
@@ -221,7 +226,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, by class.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::Internal,
         Self::ShuttingDown,
         Self::HandshakeExpected,
@@ -256,6 +261,8 @@ impl Reason {
         Self::SubscribeFailed,
         Self::PluginFailed,
         Self::BringUpFailed,
+        Self::PairingRequired,
+        Self::Suspending,
         Self::TransportUnavailable,
         Self::NoTransport,
         Self::ScanFailed,
@@ -305,6 +312,8 @@ impl Reason {
             Self::SubscribeFailed => ("subscribe-failed", Class::Device),
             Self::PluginFailed => ("plugin-failed", Class::Device),
             Self::BringUpFailed => ("bring-up-failed", Class::Device),
+            Self::PairingRequired => ("pairing-required", Class::Device),
+            Self::Suspending => ("suspending", Class::Device),
             Self::TransportUnavailable => ("transport-unavailable", Class::Device),
             Self::NoTransport => ("no-transport", Class::Device),
             Self::ScanFailed => ("scan-failed", Class::Device),

@@ -19,11 +19,14 @@ pub enum Extension {
     Reserve,
     /// The messages that show and steer the service: its status, its sessions, the live values of outputs.
     Monitor,
+    /// The device list has the strength of the signal as an input (`RSSI`), of devices that are reached by radio. The spec has that
+    /// input, but widely used clients do not take its name and lose the whole list over it.
+    Rssi,
 }
 
 impl Extension {
     /// All extensions that this version knows.
-    pub const ALL: [Self; 4] = [Self::ErrorReason, Self::PingTime, Self::Reserve, Self::Monitor];
+    pub const ALL: [Self; 5] = [Self::ErrorReason, Self::PingTime, Self::Reserve, Self::Monitor, Self::Rssi];
 
     /// Its name in the handshake.
     pub const fn name(self) -> &'static str {
@@ -32,6 +35,7 @@ impl Extension {
             Self::PingTime => "ping-time",
             Self::Reserve => "reserve",
             Self::Monitor => "monitor",
+            Self::Rssi => "rssi",
         }
     }
 
@@ -46,6 +50,7 @@ impl Extension {
             Self::PingTime => 2,
             Self::Reserve => 4,
             Self::Monitor => 8,
+            Self::Rssi => 16,
         }
     }
 }

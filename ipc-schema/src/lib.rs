@@ -140,6 +140,7 @@
 //! | `ping-time` | `PingTime` in the handshake: a ping deadline in milliseconds, if shorter than the service's own |
 //! | `reserve` | `Reserve` and `Release`: a device or feature that others may stop but not drive; they get `reserved` |
 //! | `monitor` | what `buttplugctl` shows and does, see below |
+//! | `rssi` | the strength of the signal as input `RSSI` in the device list, for devices over Bluetooth LE. Not for all, since widely used clients of v3 and v4 lose the whole list over the name |
 //!
 //! ```text
 //! > [{"RequestServerInfo": {"Id": 1, "ClientName": "example", "ProtocolVersionMajor": 4, "ProtocolVersionMinor": 0,

@@ -79,7 +79,7 @@ pub struct DeviceStatus {
     /// The name that the user gave to the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_display_name: Option<String>,
-    /// Name of the bus on which it was seen last.
+    /// Name of the bus on which it was seen last; empty if it was not seen since the service started.
     pub transport: String,
     /// Name of the protocol that it speaks.
     pub protocol: String,
