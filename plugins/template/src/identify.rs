@@ -54,8 +54,8 @@ fn identifier(identify: &Identify, bytes: &[u8]) -> Option<String> {
     match identify.form {
         IdentifierForm::Text => {
             let text = std::str::from_utf8(bytes).ok()?.trim_end_matches('\0');
-            let end = text.find(|next| identify.before.contains(&next)).unwrap_or(text.len());
-            let text = text.get(..end)?;
+            let text = text.rsplit(identify.after.as_slice()).next()?;
+            let text = text.split(identify.before.as_slice()).next()?;
             (!text.is_empty()).then(|| String::from(text))
         }
         IdentifierForm::Hex => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),

@@ -19,6 +19,7 @@
 mod bring_up;
 mod check;
 mod checksum;
+mod context;
 mod error;
 mod expression;
 mod expression_text;

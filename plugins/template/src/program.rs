@@ -2,11 +2,10 @@
 //!
 //! Whether it suits a model is the business of `check`, running it that of `running`.
 
-use std::sync::Arc;
-
+use crate::context::{Context, fault, time};
 use crate::error::{Fault, TemplateError};
 use crate::expression::Expression;
-use crate::expression_text::{Names, Parser, Place, may_be_name};
+use crate::expression_text::Place;
 use crate::kind::{InputKind, OutputKind};
 use crate::matching::Matching;
 use crate::pattern::Pattern;
@@ -14,22 +13,12 @@ use crate::select::Select;
 use crate::source::{
     self, HandOver, IdentifierForm, KeepAlive, KeepAliveWord, Manufacturer, NoIdentifier, Template,
 };
-use crate::steps::{self, Step};
-use crate::text::{At, Text};
+use crate::steps::{self, Response, Step};
 
-/// The most packets, inputs, or stop packets of one template.
-const MAX_ENTRIES: usize = 64;
-/// The longest table.
-const MAX_TABLE: usize = 2048;
-/// The longest text of a pattern or an expression, in bytes.
-const MAX_TEXT: usize = 4096;
 /// Why a step of identification may not ask for the model.
 const NO_MODEL: &str = "the model is not known yet: only `endpoint` may choose, and nothing is at rest";
 /// How long a notification for a single reading may take where the template is silent.
 const READING_MS: u32 = 1000;
-/// No limit or delay of a template is longer than ten minutes.
-pub(crate) const MAX_MS: u32 = 600_000;
-
 /// A protocol written as data, ready to be checked and run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -47,6 +36,7 @@ pub(crate) struct Identify {
     pub(crate) steps: Vec<Step>,
     pub(crate) slice: Option<[usize; 2]>,
     pub(crate) form: IdentifierForm,
+    pub(crate) after: Vec<char>,
     pub(crate) before: Vec<char>,
     pub(crate) otherwise: NoIdentifier,
     pub(crate) hand_over: Option<HandOver>,
@@ -75,18 +65,6 @@ pub(crate) enum Made {
     ForEach,
     /// Once for all changed outputs.
     Once,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Response {
-    Wanted,
-    NotWanted,
-}
-
-impl From<bool> for Response {
-    fn from(response: bool) -> Self {
-        if response { Self::Wanted } else { Self::NotWanted }
-    }
 }
 
 /// A packet without outputs of its own.
@@ -176,7 +154,7 @@ impl Program {
     /// # Errors
     /// What is wrong, with the key and the column.
     pub fn read(template: &Template) -> Result<Self, TemplateError> {
-        let context = Context { names: names(template)? };
+        let context = Context::of(template)?;
         let identify =
             template.identify.as_ref().map(|identify| read_identify(&context, identify)).transpose()?;
         let start = context.list("start", &template.start, |key, step| steps::read(&context, key, step))?;
@@ -204,94 +182,6 @@ fn shape<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Templat
     TemplateError { key, column: None, fault: Fault::Shape(error.inner().to_string()) }
 }
 
-/// What reading a key needs: the names of the template.
-pub(crate) struct Context {
-    names: Names,
-}
-
-impl Context {
-    /// Reads every entry of a list, each under a key of its own.
-    pub(crate) fn list<S, T>(
-        &self,
-        key: &str,
-        entries: &[S],
-        read: impl Fn(String, &S) -> Result<T, TemplateError>,
-    ) -> Result<Vec<T>, TemplateError> {
-        if entries.len() > MAX_ENTRIES {
-            return Err(fault(key, Fault::TooLong(MAX_ENTRIES)));
-        }
-        entries.iter().enumerate().map(|(index, entry)| read(format!("{key}[{index}]"), entry)).collect()
-    }
-
-    pub(crate) fn pattern(&self, key: &str, whole: &str, place: Place) -> Result<Pattern, TemplateError> {
-        not_too_long(key, whole)?;
-        Pattern::read(whole, &self.names, place).map_err(|at| located(key, whole, at))
-    }
-
-    fn expression(&self, key: &str, whole: &str, place: Place) -> Result<Expression, TemplateError> {
-        not_too_long(key, whole)?;
-        Parser::new(&self.names, place).whole(whole).map_err(|at| located(key, whole, at))
-    }
-
-    pub(crate) fn matching(&self, key: &str, whole: Option<&str>) -> Result<Matching, TemplateError> {
-        let Some(whole) = whole else {
-            return Ok(Matching::default());
-        };
-        Matching::read(whole).map_err(|at| located(key, whole, at))
-    }
-}
-
-pub(crate) fn fault(key: &str, fault: Fault) -> TemplateError {
-    TemplateError { key: String::from(key), column: None, fault }
-}
-
-fn located(key: &str, whole: &str, (at, fault): At) -> TemplateError {
-    TemplateError { key: String::from(key), column: Some(Text::column(whole, at)), fault }
-}
-
-fn not_too_long(key: &str, whole: &str) -> Result<(), TemplateError> {
-    if whole.len() > MAX_TEXT { Err(fault(key, Fault::TooLong(MAX_TEXT))) } else { Ok(()) }
-}
-
-/// A time in milliseconds, within [`MAX_MS`].
-pub(crate) fn time(key: &str, after_ms: u32) -> Result<u32, TemplateError> {
-    if after_ms > MAX_MS {
-        return Err(fault(key, Fault::Shape(format!("{after_ms} ms is longer than {MAX_MS} ms, the most"))));
-    }
-    Ok(after_ms)
-}
-
-fn names(template: &Template) -> Result<Names, TemplateError> {
-    let mut names = Names::default();
-    for (name, entries) in &template.tables {
-        let key = format!("tables.{name}");
-        if !may_be_name(name) {
-            return Err(fault(&key, Fault::BadName(name.clone())));
-        }
-        match entries.len() {
-            0 => return Err(fault(&key, Fault::Empty)),
-            1..=MAX_TABLE => names.tables.insert(name.clone(), Arc::from(entries.as_slice())),
-            _ => return Err(fault(&key, Fault::TooLong(MAX_TABLE))),
-        };
-    }
-    if template.names.len() > MAX_ENTRIES {
-        return Err(fault("let", Fault::TooLong(MAX_ENTRIES)));
-    }
-    for (name, expression) in &template.names {
-        let key = format!("let.{name}");
-        if !may_be_name(name) || names.tables.contains_key(name) {
-            return Err(fault(&key, Fault::BadName(name.clone())));
-        }
-        names.expressions.insert(name.clone(), expression.clone());
-    }
-    // A name that nothing uses, or that uses itself, is found here rather than never.
-    let context = Context { names };
-    for (name, expression) in &template.names {
-        context.expression(&format!("let.{name}"), expression, Place::Name)?;
-    }
-    Ok(context.names)
-}
-
 fn read_identify(context: &Context, identify: &source::Identify) -> Result<Identify, TemplateError> {
     let steps = context.list("identify.steps", &identify.steps, |key, step| {
         let step = steps::read(context, key, step)?;
@@ -309,14 +199,17 @@ fn read_identify(context: &Context, identify: &source::Identify) -> Result<Ident
     if identify.slice.is_some_and(|[first, last]| first > last) {
         return Err(fault("identify.slice", Fault::Shape(String::from("the last byte is before the first"))));
     }
-    if identify.before.as_deref() == Some("") {
-        return Err(fault("identify.before", Fault::Empty));
+    for (key, ends) in [("identify.after", &identify.after), ("identify.before", &identify.before)] {
+        if ends.as_deref() == Some("") {
+            return Err(fault(key, Fault::Empty));
+        }
     }
     Ok(Identify {
         manufacturer: identify.manufacturer.clone(),
         steps,
         slice: identify.slice,
         form: identify.form.unwrap_or_default(),
+        after: identify.after.as_deref().unwrap_or_default().chars().collect(),
         before: identify.before.as_deref().unwrap_or_default().chars().collect(),
         otherwise: identify.otherwise.unwrap_or_default(),
         hand_over: identify.hand_over.clone(),

@@ -11,8 +11,9 @@ use crate::error::EncodeError;
 use crate::expression::{OutputState, Scope};
 use crate::kind::OutputKind;
 use crate::pattern::Pattern;
-use crate::program::{Made, Packet, Program, Repeat, Response, Write};
+use crate::program::{Made, Packet, Program, Repeat, Write};
 use crate::select::Facts;
+use crate::steps::Response;
 
 /// Timers of delayed packets have the numbers from here on, those of bring-up and readings the ones below.
 pub(crate) const FIRST_DELAY: u32 = 40;
@@ -215,15 +216,20 @@ impl Running {
         let Some(at) = self.active.iter().position(|active| active.timer == Some(timer)) else {
             return;
         };
-        let Some(active) = self.active.get(at) else { return };
-        let dues: Vec<Due> = match self.packet(active).map(|packet| packet.made) {
+        let dues = self.dues_of(at);
+        self.write_dues(&dues, ops);
+    }
+
+    /// All that a packet is made for.
+    fn dues_of(&self, at: usize) -> Vec<Due> {
+        let Some(active) = self.active.get(at) else { return Vec::new() };
+        match self.packet(active).map(|packet| packet.made) {
             Some(Made::ForEach) => {
                 active.members.iter().map(|member| Due { active: at, current: Some(*member) }).collect()
             }
             Some(Made::Once) => vec![Due { active: at, current: None }],
             None => Vec::new(),
-        };
-        self.write_dues(&dues, ops);
+        }
     }
 
     /// One packet without outputs of its own.
@@ -340,13 +346,25 @@ impl Running {
         }
     }
 
+    /// Whether the packet has bytes at the values of now.
+    fn has_bytes(&self, due: &Due) -> bool {
+        let Some(active) = self.active.get(due.active) else { return false };
+        self.packet(active)
+            .is_some_and(|packet| packet.pattern(&self.scope(&active.members, due.current)).is_some())
+    }
+
     fn set_timers(&self, touched: &[usize], ops: &mut Ops<'_>) {
-        for active in &self.active {
+        for (at, active) in self.active.iter().enumerate() {
             let after_ms = self.packet(active).and_then(|packet| packet.after_ms);
             if let (Some(timer), Some(after_ms)) = (active.timer, after_ms)
                 && active.members.iter().any(|member| touched.contains(member))
             {
-                ops.timer(timer, after_ms);
+                if self.dues_of(at).iter().any(|due| self.has_bytes(due)) {
+                    ops.timer(timer, after_ms);
+                } else {
+                    // Nothing would be sent, and a stop would not be over before.
+                    ops.cancel_timer(timer);
+                }
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Decided once, when the model is known; values play no part.
 
+use crate::context::fault;
 use crate::error::{Fault, TemplateError};
-use crate::program::fault;
 use crate::source::When;
 
 /// `when` and `unless` of one entry.

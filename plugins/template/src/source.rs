@@ -224,7 +224,10 @@ pub struct Identify {
     /// How bytes become the identifier. Default `"text"`.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
     pub form: Option<IdentifierForm>,
-    /// The text ends before the first of these characters.
+    /// The text begins behind the last of these characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The text ends before the first of these characters, after `after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// What the identifier is when there are no bytes, or they are not of the form. Default `"fail"`.

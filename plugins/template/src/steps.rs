@@ -2,16 +2,29 @@
 //!
 //! Taking them one after another is the business of `bring_up`.
 
+use crate::context::{Context, fault, time};
 use crate::error::{Fault, TemplateError};
 use crate::expression_text::Place;
 use crate::matching::Matching;
 use crate::pattern::Pattern;
-use crate::program::{Context, Response, fault, time};
 use crate::select::Select;
 use crate::source::{self, Otherwise, SendWord};
 
 /// How often a packet may be written while no answer comes.
 const MAX_TRIES: u32 = 100;
+
+/// Whether the device is to confirm a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Response {
+    Wanted,
+    NotWanted,
+}
+
+impl From<bool> for Response {
+    fn from(response: bool) -> Self {
+        if response { Self::Wanted } else { Self::NotWanted }
+    }
+}
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]

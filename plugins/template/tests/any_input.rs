@@ -32,6 +32,7 @@ const TEMPLATE: &str = r#"
     [identify]
     steps = [{ subscribe = "rx" }, { write = "tx", bytes = "00", wait_for = "rx", within_ms = 100, otherwise = "go-on" }]
     slice = [1, 3]
+    after = "_"
     before = ":"
     otherwise = "name"
 "#;

@@ -132,6 +132,12 @@ fn identifying(identify: &str, name: &str, manufacturer: &[u8]) -> Device {
 fn the_identifier_comes_from_the_name() {
     let mut device = identifying("before = '0123456789'", "PTVEA2601", &[]);
     assert_eq!(taken(&mut device), ["identified /PTVEA"]);
+    let mut device = identifying("after = '_'", "FUNCODE_AABB_3", &[]);
+    assert_eq!(taken(&mut device), ["identified /3"]);
+    let mut device = identifying("after = '_', before = '-'", "Plain-1-2", &[]);
+    assert_eq!(taken(&mut device), ["identified /Plain"]);
+    let mut device = identifying("after = '_', otherwise = 'default'", "FUNCODE_", &[]);
+    assert_eq!(taken(&mut device), ["identified /"]);
     let mut device = identifying("slice = [2, 3]", "UMMiB7", &[]);
     assert_eq!(taken(&mut device), ["identified /Mi"]);
 }

@@ -66,6 +66,7 @@ const ROWS: &[(&str, &str)] = &[
     ("identify = { steps = [{ subscribe = 'rx' }] }", "identify.steps: no `read` and no `wait_for`"),
     ("identify = { slice = [4, 1] }", "identify.slice: the last byte is before the first"),
     ("identify = { before = '' }", "identify.before: must not be empty"),
+    ("identify = { after = '' }", "identify.after: must not be empty"),
     (
         "identify = { steps = [{ read = 'rx', when = { outputs = 1 } }] }",
         "identify.steps[0]: the model is not known yet",

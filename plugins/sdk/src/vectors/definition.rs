@@ -250,7 +250,7 @@ fn feature(protocol: &str, table: FeatureTable) -> Result<KnownFeature, Definiti
             OutputTable::Range(range) => (range, [0, 0], String::new()),
             OutputTable::Table { range, duration_ms, on_stop } => (range, duration_ms, on_stop),
         };
-        if on_stop == "leave" {
+        if on_stop == "leave" || on_stop.is_empty() && kind == OutputKind::Spray {
             left.push(kind);
         }
         let ([min, max], [shortest, longest]) = (range, duration);
