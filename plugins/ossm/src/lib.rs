@@ -94,6 +94,10 @@ impl Protocol for Ossm {
     }
 
     fn event(&mut self, event: Event<'_>, ops: &mut Ops<'_>) -> Result<(), Failure> {
+        if let Event::WriteFailed { .. } = event {
+            // It may have been a switch of mode: only what the machine has told is sure.
+            self.mode = self.told;
+        }
         let Event::Notified { data, .. } = event else { return Ok(()) };
         let Some(state) = state_in(data) else { return Ok(()) };
         let told = Mode::of_state(state);
