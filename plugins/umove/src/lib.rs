@@ -66,6 +66,7 @@ impl Protocol for Umove {
 
     fn output(&mut self, set: &[Output], ops: &mut Ops<'_>) -> Result<(), Failure> {
         let mut changed = false;
+        let mut degrees = None;
         for output in set {
             match output.kind {
                 OutputKind::Vibrate => {
@@ -77,6 +78,11 @@ impl Protocol for Umove {
                     self.place = output.value;
                     changed = true;
                 }
+                // A device that stands there already has nothing to do, unless it was never told so.
+                OutputKind::PositionWithDuration if output.value == self.place => {
+                    self.end_movement(ops);
+                    changed |= self.motion == Motion::Untold;
+                }
                 OutputKind::PositionWithDuration => {
                     let steps = i32::try_from(output.duration_ms / STEP_MS).unwrap_or(i32::MAX).max(1);
                     self.movement = Some(Movement { goal: output.value, steps });
@@ -84,7 +90,7 @@ impl Protocol for Umove {
                     // The packet of the first step carries the vibration too.
                     changed = false;
                 }
-                OutputKind::Temperature => self.heat(output.value, ops),
+                OutputKind::Temperature => degrees = Some(output.value),
                 OutputKind::Rotate
                 | OutputKind::Oscillate
                 | OutputKind::Constrict
@@ -92,8 +98,12 @@ impl Protocol for Umove {
                 | OutputKind::Spray => return Err(Failure::Unsupported),
             }
         }
+        // Before the heat, as the features come: in a stop the motor first.
         if changed {
             self.send(ops);
+        }
+        if let Some(degrees) = degrees {
+            self.heat(degrees, ops);
         }
         Ok(())
     }
