@@ -4,8 +4,9 @@
 //! reason, until the file is mended. They are never silently used without it.
 
 use super::{
+    layer::Layer,
     model::{DeviceRule, OutputRule, Which},
-    parse::{Concern, Layer},
+    parse::Concern,
 };
 use crate::vocabulary::OutputKind;
 

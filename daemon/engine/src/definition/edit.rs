@@ -5,9 +5,11 @@
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
 use super::{
+    layer::Layer,
     model::Which,
-    parse::{AnyTemplate, Layer, Parsed, parse},
+    parse::{Parsed, parse},
     problem::Problem,
+    template::AnyTemplate,
 };
 use crate::vocabulary::{OutputKind, Range};
 

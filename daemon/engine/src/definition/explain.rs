@@ -45,7 +45,18 @@ impl Catalogue {
                 lines.push(format!("  it must have {one_of} {}", services.join(", ")));
             }
             Way::Serial(settings) => lines.push(format!("  at {} baud", settings.baud_rate)),
-            Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => {}
+            Way::Hid(one) => {
+                let parts = [
+                    one.interface.map(|interface| format!("interface {interface}")),
+                    one.usage_page.map(|page| format!("usage page {page:#06x}")),
+                    one.usage.map(|usage| format!("usage {usage:#06x}")),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                if !parts.is_empty() {
+                    lines.push(format!("  through {}", parts.join(", ")));
+                }
+            }
+            Way::WebSocket | Way::Gamepad | Way::Simulated => {}
         }
         lines.push(match &entry.library {
             Some(library) => format!("  run by the library {library}, beside {}", entry.file),

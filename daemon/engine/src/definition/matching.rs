@@ -4,8 +4,9 @@
 //! claimed by two makers). Better is:
 //!
 //! 1. the later layer: a match that the user wrote beats one of the distribution;
-//! 2. then an exact name, a longer beginning of the name, a shorter one, manufacturer data with bytes, a company alone, an
-//!    advertised service; on a serial line the port before the USB ids;
+//! 2. then an exact name, an advertised service that no other protocol's devices have, a longer beginning of the name, a shorter
+//!    one, manufacturer data with bytes, a company alone, any other advertised service; on a serial line the port before the USB
+//!    ids;
 //! 3. then the protocol whose id comes first in the alphabet, so that the order is always the same.
 //!
 //! Two protocols of one layer may claim the same thing only if their services have none in common; else the check reports it.
@@ -21,8 +22,8 @@ use std::{
 use uuid::Uuid;
 
 use super::{
+    layer::Layer,
     model::{BluetoothMatch, GamepadMatch, HidMatch, NameMatch, SerialMatch, UsbId},
-    parse::Layer,
 };
 use crate::advertisement::Advertisement;
 
@@ -51,8 +52,8 @@ pub enum Way {
     Bluetooth(Arc<Services>),
     /// Through a serial port with these settings.
     Serial(Arc<SerialMatch>),
-    /// Through HID reports.
-    Hid,
+    /// Through HID reports, of the interface or usage that this names.
+    Hid(Arc<HidMatch>),
     /// Through the WebSocket that it dialled in with.
     WebSocket,
     /// Through the force feedback of a game controller.
@@ -68,6 +69,8 @@ pub enum Sign {
     Port(String),
     /// Its name is this.
     Name(String),
+    /// It advertises this service, which devices of no other protocol have: more than a beginning of a name, which makers copy.
+    OwnService(Uuid),
     /// Its name begins so; the longer the better.
     Prefix(Reverse<usize>, String),
     /// Its USB or HID ids are these.
@@ -94,7 +97,9 @@ impl fmt::Display for Sign {
                 data.iter().try_for_each(|byte| write!(f, " {byte:02x}"))
             }
             Self::Company(company) => write!(f, "there is manufacturer data of company {company}"),
-            Self::Service(service) => write!(f, "the service {service} is advertised"),
+            Self::OwnService(service) | Self::Service(service) => {
+                write!(f, "the service {service} is advertised")
+            }
             Self::Gamepad => f.write_str("it is a game controller"),
         }
     }
@@ -131,6 +136,14 @@ type Targets = Vec<TargetNumber>;
 /// Bytes that the manufacturer data must have, if any, and what they lead to.
 type OfCompany = (Option<Vec<u8>>, TargetNumber);
 
+/// Whose devices have a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Those of one protocol.
+    One(ProtocolNumber),
+    Several,
+}
+
 /// Everything that can be recognised, by what it is recognised by.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MatchIndex {
@@ -143,6 +156,8 @@ pub(super) struct MatchIndex {
     all_gamepads: Targets,
     manufacturer_data: HashMap<u16, Vec<OfCompany>>,
     services: HashMap<Uuid, Targets>,
+    /// Whose devices have a service.
+    owners: HashMap<Uuid, Owner>,
     ports: HashMap<String, Targets>,
     serial_usb: HashMap<UsbId, Targets>,
     hid: HashMap<UsbId, Targets>,
@@ -206,6 +221,12 @@ impl MatchIndex {
     ) {
         let services =
             if one.services.is_empty() { Arc::clone(services) } else { Arc::new(one.services.clone()) };
+        for service in services.keys() {
+            let owner = self.owners.entry(*service).or_insert(Owner::One(protocol));
+            if *owner != Owner::One(protocol) {
+                *owner = Owner::Several;
+            }
+        }
         let target = self.target(layer, protocol, Way::Bluetooth(services));
         self.bluetooth.add(&one.names, target);
         for data in &one.manufacturer_data {
@@ -232,7 +253,7 @@ impl MatchIndex {
     }
 
     pub(super) fn add_hid(&mut self, layer: Layer, protocol: ProtocolNumber, one: &HidMatch) {
-        let target = self.target(layer, protocol, Way::Hid);
+        let target = self.target(layer, protocol, Way::Hid(Arc::new(one.clone())));
         for id in &one.ids {
             self.hid.entry(*id).or_default().push(target);
         }
@@ -286,7 +307,10 @@ impl MatchIndex {
                 }
                 for service in services {
                     for target in self.services.get(service).into_iter().flatten() {
-                        found(*target, Sign::Service(*service));
+                        let protocol = self.targets.get(*target).map(|target| Owner::One(target.protocol));
+                        let is_own = self.owners.get(service).is_none_or(|owner| Some(*owner) == protocol);
+                        let sign = if is_own { Sign::OwnService } else { Sign::Service };
+                        found(*target, sign(*service));
                     }
                 }
             }
@@ -383,12 +407,12 @@ fn alike(a: &Way, b: &Way) -> bool {
     match (a, b) {
         (Way::Bluetooth(a), Way::Bluetooth(b)) => a.keys().any(|service| b.contains_key(service)),
         (Way::Serial(_), Way::Serial(_))
-        | (Way::Hid, Way::Hid)
+        | (Way::Hid(_), Way::Hid(_))
         | (Way::WebSocket, Way::WebSocket)
         | (Way::Gamepad, Way::Gamepad)
         | (Way::Simulated, Way::Simulated) => true,
         (
-            Way::Bluetooth(_) | Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated,
+            Way::Bluetooth(_) | Way::Serial(_) | Way::Hid(_) | Way::WebSocket | Way::Gamepad | Way::Simulated,
             _,
         ) => false,
     }

@@ -5,59 +5,12 @@
 use serde::Deserialize;
 
 use super::{
-    model::{DefinitionFile, DeviceRule, Protocol, Which},
+    layer::Layer,
+    model::{DefinitionFile, DeviceRule, Which},
     problem::{Places, Problem},
     rules,
+    template::TemplateCheck,
 };
-
-/// Where a file comes from. Of two files that say something about the same thing, that of the later layer wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// A plugin folder; the only place that has code.
-    Plugins,
-    /// `/etc/buttplugd`.
-    Administrator,
-    /// The user's configuration directory.
-    User,
-}
-
-impl Layer {
-    /// For people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plugins => "plugin folder",
-            Self::Administrator => "administrator",
-            Self::User => "user",
-        }
-    }
-}
-
-/// Something wrong below `[protocol.template]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateProblem {
-    /// Where, as a path below `[protocol.template]`: `packet[0].bytes`; may be empty.
-    pub key: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
-/// Checks the template of a protocol, with its models and endpoints. The shell brings it, so that the engine need not know the
-/// pattern language.
-pub trait TemplateCheck {
-    /// Everything that is wrong with `template`, which is that of `protocol`.
-    fn check(&self, protocol: &Protocol, template: &toml::Table) -> Vec<TemplateProblem>;
-}
-
-/// Takes every template. For tools that only want to know what devices there are.
-#[derive(Debug, Clone, Copy)]
-pub struct AnyTemplate;
-
-impl TemplateCheck for AnyTemplate {
-    fn check(&self, _: &Protocol, _: &toml::Table) -> Vec<TemplateProblem> {
-        Vec::new()
-    }
-}
 
 /// What a file comes to.
 #[derive(Debug, Clone, PartialEq)]

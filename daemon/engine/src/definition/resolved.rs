@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    catalogue::ProtocolEntry,
-    model::{Feature, Input, InputWay, KeepAlive, OnStop, Output, OutputRule},
+    entry::ProtocolEntry,
+    model::{Feature, Input, InputWay, KeepAlive, OnStop, Output, OutputRule, SetUnderWay},
     scale::{LimitError, OutputScale},
 };
 use crate::{
+    device::SIGNAL_RANGE,
     view::{DeviceView, FeatureView, InputView, InputWays, OutputView},
-    vocabulary::{DeviceIndex, FeatureIndex, OutputKind, Range},
+    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range},
 };
 
 /// One device, with everything that the definitions and the user's rules say about it.
@@ -31,6 +32,8 @@ pub struct Resolved {
     pub message_gap_ms: Option<u32>,
     /// The least time between any two packets.
     pub packet_gap_ms: u32,
+    /// What becomes of a set that is being sent when a stop comes.
+    pub set_under_way: SetUnderWay,
     /// When it must hear something.
     pub keep_alive: Option<KeepAlive>,
     /// How long bring-up may take, if the definition says.
@@ -81,6 +84,26 @@ impl Resolved {
         }
     }
 
+    /// The feature that shows the strength of the signal, for a device that is reached by radio; `None` if the definition has one.
+    ///
+    /// It comes after all others, disabled ones too: what clients know of a device by its index means the same with it.
+    #[must_use]
+    pub fn signal(&self) -> Option<FeatureView> {
+        let inputs = self.features.iter().flat_map(|feature| &feature.inputs);
+        if inputs.into_iter().any(|input| input.kind == InputKind::Rssi) {
+            return None;
+        }
+        let last = self.features.iter().map(|feature| feature.index.0).max();
+        let index = last.map_or(Some(0), |last| last.checked_add(1))?;
+        let input = InputView { kind: InputKind::Rssi, ranges: vec![SIGNAL_RANGE], ways: InputWays::Both };
+        Some(FeatureView {
+            index: FeatureIndex(index),
+            description: "Signal strength".to_owned(),
+            outputs: Vec::new(),
+            inputs: vec![input],
+        })
+    }
+
     /// The output of this kind of this feature.
     #[must_use]
     pub fn output(&self, feature: FeatureIndex, kind: OutputKind) -> Option<&ResolvedOutput> {
@@ -122,18 +145,17 @@ impl ResolvedFeature {
 
 impl ResolvedOutput {
     fn new(kind: OutputKind, output: &Output, rule: Option<&OutputRule>) -> Result<Self, LimitError> {
-        let by_kind = if kind.is_position() { OnStop::Leave } else { OnStop::Rest };
         Ok(Self {
             kind,
             hardware: output.range,
             hardware_duration_ms: output.duration_ms,
-            on_stop: output.on_stop.unwrap_or(by_kind),
+            on_stop: output.on_stop.unwrap_or_else(|| OnStop::of(kind)),
             scale: OutputScale::new(kind, output, rule)?,
         })
     }
 }
 
-fn input_view(kind: crate::vocabulary::InputKind, input: &Input) -> InputView {
+fn input_view(kind: InputKind, input: &Input) -> InputView {
     let ways = match (input.ways.contains(&InputWay::Read), input.ways.contains(&InputWay::Subscribe)) {
         (true, true) => InputWays::Both,
         (false, true) => InputWays::Subscribe,

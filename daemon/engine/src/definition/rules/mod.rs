@@ -1,13 +1,18 @@
 //! The rules that a definition file must keep, beyond the shape that its types have.
 
+mod recognition;
+mod words;
+
 use std::collections::BTreeSet;
 
+use self::{
+    recognition::{Services, check_bluetooth, check_hid, check_name_lists, check_names, check_serial},
+    words::{Report, check_text, is_word},
+};
 use super::{
-    model::{
-        AddedModel, BluetoothMatch, DefinitionFile, DeviceRule, Feature, HidMatch, NameMatch, OnStop, Output,
-        Protocol, SerialMatch, Which,
-    },
-    parse::{Layer, TemplateCheck},
+    layer::Layer,
+    model::{AddedModel, DefinitionFile, DeviceRule, Feature, OnStop, Output, Protocol, Which},
+    template::TemplateCheck,
 };
 use crate::vocabulary::OutputKind;
 
@@ -20,9 +25,6 @@ const LONGEST_GAP_MS: u32 = 10_000;
 
 /// The packets of a stop wait for each other so long.
 const LONGEST_PACKET_GAP_MS: u32 = 500;
-
-/// Takes a key path and what is wrong there.
-pub(super) type Report<'a> = dyn FnMut(String, String) + 'a;
 
 /// Reports everything that is wrong with a file as such.
 pub(super) fn check(
@@ -80,11 +82,6 @@ pub(super) fn rule_is_sound(rule: &DeviceRule) -> bool {
     let mut sound = true;
     check_rule(rule, "", &mut |_, _| sound = false);
     sound
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_')
 }
 
 fn check_protocol(protocol: &Protocol, library: Option<&str>, at: &str, report: &mut Report<'_>) {
@@ -210,12 +207,6 @@ fn check_gap(gap: Option<u32>, at: &str, report: &mut Report<'_>) {
     }
 }
 
-fn check_text(text: &str, at: &str, report: &mut Report<'_>) {
-    if text.trim().is_empty() || text.chars().any(char::is_control) {
-        report(at.into(), "is empty, or has a character that cannot be shown".into());
-    }
-}
-
 fn check_identifiers<'a>(
     identifiers: &'a [String],
     known: &mut BTreeSet<&'a str>,
@@ -228,112 +219,6 @@ fn check_identifiers<'a>(
     for (number, identifier) in identifiers.iter().enumerate() {
         if !known.insert(identifier) {
             report(format!("{at}.identifiers[{number}]"), format!("the protocol has `{identifier}` already"));
-        }
-    }
-}
-
-/// Whether a Bluetooth match must name the services.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Services {
-    Needed,
-    FromProtocol,
-}
-
-fn check_bluetooth(matches: &[BluetoothMatch], services: Services, at: &str, report: &mut Report<'_>) {
-    check_names(matches.iter().map(|one| one.names.as_slice()), &format!("{at}.bluetooth"), report);
-    for (number, one) in matches.iter().enumerate() {
-        let at = format!("{at}.bluetooth[{number}]");
-        if one.names.is_empty() && one.manufacturer_data.is_empty() && one.advertised_services.is_empty() {
-            report(
-                at.clone(),
-                "matches nothing: give `names`, `manufacturer_data` or `advertised_services`".into(),
-            );
-        }
-        if one.services.is_empty() && services == Services::Needed {
-            report(at.clone(), "needs `services`, with the characteristics of the endpoints".into());
-        }
-        for (service, endpoints) in &one.services {
-            if endpoints.is_empty() {
-                report(format!("{at}.services.{service}"), "has no endpoint".into());
-            }
-            for endpoint in endpoints.keys() {
-                if !is_word(endpoint) {
-                    report(
-                        format!("{at}.services.{service}.{endpoint}"),
-                        "an endpoint is named with lower-case letters and digits".into(),
-                    );
-                }
-            }
-        }
-        for (number, service) in one.advertised_services.iter().enumerate() {
-            if one.advertised_services.iter().take(number).any(|other| other == service) {
-                report(format!("{at}.advertised_services[{number}]"), format!("`{service}` is there twice"));
-            }
-        }
-        for (number, data) in one.manufacturer_data.iter().enumerate() {
-            if one.manufacturer_data.iter().take(number).any(|other| other == data) {
-                report(format!("{at}.manufacturer_data[{number}]"), "is there twice".into());
-            }
-        }
-    }
-}
-
-fn check_serial(matches: &[SerialMatch], at: &str, report: &mut Report<'_>) {
-    for (number, one) in matches.iter().enumerate() {
-        let at = format!("{at}.serial[{number}]");
-        check_text(&one.port, &format!("{at}.port"), report);
-        if one.baud_rate == 0 {
-            report(format!("{at}.baud_rate"), "is 0".into());
-        }
-        if !(5..=8).contains(&one.data_bits) {
-            report(format!("{at}.data_bits"), "is not between 5 and 8".into());
-        }
-        if !(1..=2).contains(&one.stop_bits) {
-            report(format!("{at}.stop_bits"), "is neither 1 nor 2".into());
-        }
-    }
-}
-
-fn check_hid(matches: &[HidMatch], at: &str, report: &mut Report<'_>) {
-    for (number, one) in matches.iter().enumerate() {
-        if one.ids.is_empty() {
-            report(format!("{at}.hid[{number}].ids"), "is empty: it matches nothing".into());
-        }
-    }
-}
-
-fn check_name_lists(matches: &[NameMatch], at: &str, report: &mut Report<'_>) {
-    check_names(matches.iter().map(|one| one.names.as_slice()), at, report);
-    for (number, one) in matches.iter().enumerate() {
-        if one.names.is_empty() {
-            report(format!("{at}[{number}].names"), "is empty: it matches nothing".into());
-        }
-    }
-}
-
-/// Names that are no names, that are there twice, or that a pattern beside them covers, so that they never decide anything.
-fn check_names<'a>(lists: impl Iterator<Item = &'a [String]>, at: &str, report: &mut Report<'_>) {
-    let names: Vec<(usize, usize, &str)> = lists
-        .enumerate()
-        .flat_map(|(list, names)| {
-            names.iter().enumerate().map(move |(number, name)| (list, number, name.as_str()))
-        })
-        .collect();
-    let patterns: Vec<&str> = names.iter().filter_map(|(_, _, name)| name.strip_suffix('*')).collect();
-    let mut known = BTreeSet::new();
-    for (list, number, name) in names {
-        let at = format!("{at}[{list}].names[{number}]");
-        let stem = name.strip_suffix('*').unwrap_or(name);
-        if stem.is_empty() {
-            report(at, format!("`{name}` would take every device"));
-        } else if stem.contains('*') {
-            report(at, format!("`{name}` has a `*` before its end; only one at the end stands for any rest"));
-        } else if !known.insert(name) {
-            report(at, format!("`{name}` is there twice"));
-        } else if let Some(pattern) =
-            patterns.iter().find(|pattern| name != format!("{pattern}*") && stem.starts_with(**pattern))
-        {
-            report(at, format!("`{name}` decides nothing: `{pattern}*` beside it covers it"));
         }
     }
 }

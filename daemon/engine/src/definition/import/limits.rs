@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::model::{Feature, Output};
+use super::super::model::{Feature, Output};
 use crate::vocabulary::{OutputKind, Range};
 
 /// What of the limits could be carried over.

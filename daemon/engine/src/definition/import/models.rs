@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::{
-    catalogue::Catalogue,
-    import::{Writer, quoted},
-    import_limits::{ends, kind},
+    super::catalogue::Catalogue,
+    limits::{ends, kind},
+    writer::{Writer, quoted},
 };
 
 /// Carries `user_configs.protocols` over, as `[[model]]` entries.

@@ -3,18 +3,20 @@
 //! Nothing is lost unsaid: what cannot be carried over is in the report, and a device with a limit that cannot be carried over is
 //! denied in the new file, with a comment, until its owner has looked at it.
 
+mod limits;
+mod models;
+mod writer;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{
-    catalogue::Catalogue,
-    edit::which_table,
-    import_limits::{Carried, carry_outputs},
-    import_models,
-    model::Which,
-    parse::{AnyTemplate, Layer, Parsed, parse},
+pub use self::writer::Note;
+use self::{
+    limits::{Carried, carry_outputs},
+    writer::{Writer, quoted},
 };
+use super::{catalogue::Catalogue, edit::which_table, model::Which};
 
 /// What an import comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,16 +25,6 @@ pub struct Imported {
     pub text: String,
     /// What its owner must know.
     pub report: Vec<Note>,
-}
-
-/// Something that did not go over as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{entry}: {what}")]
-pub struct Note {
-    /// The entry in the old file: `user_configs.devices[0]`.
-    pub entry: String,
-    /// What became of it.
-    pub what: String,
 }
 
 /// A file that cannot be imported at all.
@@ -47,33 +39,6 @@ pub enum ImportError {
     /// Its version is not one of those that are known.
     #[error("the file has version {0}, and only 4 and 5 are known")]
     Version(u64),
-}
-
-/// Collects the new file and what is to be said about it.
-#[derive(Default)]
-pub(super) struct Writer {
-    pub(super) text: String,
-    pub(super) report: Vec<Note>,
-}
-
-impl Writer {
-    pub(super) fn note(&mut self, entry: &str, what: impl Into<String>) {
-        self.report.push(Note { entry: entry.to_owned(), what: what.into() });
-    }
-
-    /// Adds an entry if our own parser takes it.
-    pub(super) fn add(&mut self, chunk: &str) -> Result<(), String> {
-        match parse("import", chunk, Layer::User, &AnyTemplate) {
-            Parsed::Good(_) => {
-                self.text.push('\n');
-                self.text.push_str(chunk);
-                Ok(())
-            }
-            Parsed::Broken { problems, .. } => Err(problems
-                .first()
-                .map_or_else(String::new, |problem| format!("{}: {}", problem.key, problem.reason))),
-        }
-    }
 }
 
 /// Turns an Intiface user configuration into the text of a definition file of the user.
@@ -100,7 +65,7 @@ pub fn import_intiface(json: &str, catalogue: &Catalogue) -> Result<Imported, Im
     }
     match users.get("protocols") {
         None | Some(Value::Null) => {}
-        Some(Value::Object(protocols)) => import_models::carry(protocols, catalogue, &mut writer),
+        Some(Value::Object(protocols)) => models::carry(protocols, catalogue, &mut writer),
         Some(_) => writer.note("user_configs.protocols", "is not an object, and was left out"),
     }
     match users.get("devices") {
@@ -222,11 +187,6 @@ fn carry_settings(said: &Map<String, Value>, keys: &mut String, doubts: &mut Vec
         keys.push_str("allow = true\n");
     }
     denied
-}
-
-/// A text as TOML writes it.
-pub(super) fn quoted(text: &str) -> String {
-    toml_edit::Value::from(text).to_string()
 }
 
 fn which(identifier: Option<&Value>) -> Which {
