@@ -1,31 +1,27 @@
 //! Calls of the plugin, and the operations that they gave: one at a time, in order, to the end or to the first failure.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use super::{
-    call::{Call, Cause, Cut, Phase, Sent},
+    call::{Call, Cause, Cut, Phase},
     command::DeviceReport,
-    effect::{Effect, Motion, Packet, Transfer, TransferFault, Transferred},
-    inputs::Wish,
+    effect::{Effect, Packet, Transfer, TransferFault, Transferred},
     life::{Device, Life},
-    outputs::{Place, Wanted},
-    requests::answered,
-    stops::StopRun,
+    outputs::Place,
+    setup::SetUnderWay,
 };
 use crate::{
     fault::{Fault, Reason},
-    protocol::{Endpoint, InputWish, Operation, OutputValue, PluginFault, ProtocolEvent},
+    protocol::{Endpoint, InputWish, Operation, PluginFault, ProtocolEvent},
 };
 
 /// Operations that one call may give.
 const MOST_OPERATIONS: usize = 1024;
 /// Timers that a plugin may have at a time.
 const MOST_TIMERS: usize = 64;
-/// How often the last packets of rest are tried when the plugin has failed.
-const MOST_LAST_RESTS: u32 = 5;
 
 impl Device {
     /// Whether neither a call nor a transfer is under way.
@@ -136,7 +132,10 @@ impl Device {
 
     /// Whether packets of the call under way are dropped now because a stop is due.
     fn gives_way(&self, now: Instant) -> bool {
-        let gives_way = self.call.as_ref().is_some_and(|call| call.cause.gives_way());
+        let gives_way = match self.set_under_way {
+            SetUnderWay::Cut => self.call.as_ref().is_some_and(|call| call.cause.gives_way()),
+            SetUnderWay::Finish => false,
+        };
         gives_way && !self.is_coming_up() && self.stops.is_due(now)
     }
 
@@ -168,7 +167,10 @@ impl Device {
                 return;
             }
             Operation::InputFailed { feature, kind } => {
-                let fault = Fault::new(Reason::ReadFailed, "the device did not tell the value");
+                let fault = self
+                    .read_fault
+                    .take()
+                    .unwrap_or_else(|| Fault::new(Reason::ReadFailed, "the device did not tell the value"));
                 if let Cause::Input(wish) = &call.cause
                     && wish.input == (feature, kind)
                     && wish.wish != InputWish::Read
@@ -244,12 +246,15 @@ impl Device {
         match (transfer, result) {
             (Transfer::Write(packet), result) => self.written(now, packet, result, effects),
             (Transfer::Read { endpoint, .. }, Ok(Transferred::Data(data))) => {
+                self.read_fault = None;
                 self.push_event(ProtocolEvent::ReadDone { endpoint, data });
             }
             (Transfer::Read { endpoint, .. }, Ok(Transferred::Done)) => {
                 self.push_event(ProtocolEvent::ReadDone { endpoint, data: Vec::new() });
             }
-            (Transfer::Read { endpoint, .. }, Err(_)) => {
+            (Transfer::Read { endpoint, .. }, Err(why)) => {
+                let text = format!("the device did not tell the value: {why}");
+                self.read_fault = Some(Fault::new(why.reason_or(Reason::ReadFailed), text));
                 self.push_event(ProtocolEvent::ReadFailed { endpoint })
             }
             (Transfer::Subscribe(_) | Transfer::Unsubscribe(_), Ok(_)) => {}
@@ -277,7 +282,7 @@ impl Device {
         self.keep_alive.failed(now);
         let fault = why.of_write();
         if self.is_coming_up() {
-            return self.end(Fault::new(Reason::BringUpFailed, fault.text), effects);
+            return self.end(Fault::new(why.reason_or(Reason::BringUpFailed), fault.text), effects);
         }
         if let Some(call) = &mut self.call {
             call.fail(fault);
@@ -292,138 +297,10 @@ impl Device {
     fn subscription_failed(&mut self, endpoint: &Endpoint, why: &TransferFault, effects: &mut Vec<Effect>) {
         let text = format!("the device did not take a subscription to `{endpoint}`: {why}");
         if self.is_coming_up() {
-            return self.end(Fault::new(Reason::BringUpFailed, text), effects);
+            return self.end(Fault::new(why.reason_or(Reason::BringUpFailed), text), effects);
         }
         if let Some(call) = &mut self.call {
-            call.fail(Fault::new(Reason::SubscribeFailed, text));
-        }
-    }
-
-    /// All operations of a call are done, or were given up.
-    fn finish(&mut self, call: Call, now: Instant, effects: &mut Vec<Effect>) {
-        let Call { cause, fault, packets, cut, cancelled, .. } = call;
-        match cause {
-            Cause::Output(sent) => {
-                let places = sent.iter().map(|sent| sent.place).collect();
-                match cut {
-                    Cut::Whole => self.finish_set(sent, fault.as_ref(), effects),
-                    Cut::Short => self.take_back(sent, fault.as_ref(), &cancelled, now, effects),
-                }
-                self.remember_rest(places, packets, fault.as_ref());
-            }
-            Cause::Stop(run) => {
-                let places = run.places.clone();
-                self.finish_stop(run, fault.clone(), now, effects);
-                self.remember_rest(places, packets, fault.as_ref());
-            }
-            Cause::Input(wish) => self.finish_input(wish, fault, effects),
-            Cause::Timer(timer) => {
-                if !self.timers.contains_key(&timer) {
-                    self.stop_timers.remove(&timer);
-                }
-            }
-            Cause::LastRest { packets, attempt } => {
-                let Life::Failing { fault: why, .. } = &self.life else { return };
-                let why = why.clone();
-                if fault.is_none() || attempt >= MOST_LAST_RESTS {
-                    return self.end(why, effects);
-                }
-                let cause = Cause::LastRest { packets: packets.clone(), attempt: attempt.saturating_add(1) };
-                self.call = Some(Call::of_packets(cause, packets));
-            }
-            Cause::Identify
-            | Cause::Start
-            | Cause::KeepAlive
-            | Cause::Repeat
-            | Cause::Event
-            | Cause::Rescue => {}
-        }
-        self.journal_rest(effects);
-    }
-
-    fn finish_set(&mut self, sent: Vec<Sent>, fault: Option<&Fault>, effects: &mut Vec<Effect>) {
-        for Sent { place, level, ticket } in sent {
-            if let Some(fault) = fault {
-                self.requests.settle(ticket, Err(fault), effects);
-                continue;
-            }
-            effects.extend(self.outputs.confirm(place, level).map(report_output));
-            self.requests.settle(ticket, Ok(()), effects);
-        }
-    }
-
-    /// A stop came before all packets of a set were sent. What it did not address is still wanted.
-    fn take_back(
-        &mut self,
-        sent: Vec<Sent>,
-        fault: Option<&Fault>,
-        cancelled: &BTreeSet<Place>,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) {
-        for Sent { place, level, ticket } in sent {
-            if let Some(fault) = fault {
-                self.requests.settle(ticket, Err(fault), effects);
-                continue;
-            }
-            let replaced =
-                self.outputs.other_way(place).and_then(|other| self.outputs.at(other)?.wanted).is_some();
-            match self.outputs.at(place) {
-                Some(output) if output.wanted.is_none() && !replaced && !cancelled.contains(&place) => {
-                    output.wanted = Some(Wanted { level, ticket });
-                    self.first_wanted.get_or_insert(now);
-                }
-                Some(_) | None => self.requests.settle(ticket, Ok(()), effects),
-            }
-        }
-    }
-
-    fn finish_stop(&mut self, run: StopRun, fault: Option<Fault>, now: Instant, effects: &mut Vec<Effect>) {
-        if let Some(fault) = fault {
-            for ticket in &run.tickets {
-                effects.push(answered(*ticket, Err(fault.clone())));
-            }
-            // The device takes nothing at the moment, and nothing is sent before the stop is.
-            for (place, wanted) in self.outputs.wanted() {
-                self.outputs.forget_wanted(place);
-                self.requests.settle(wanted.ticket, Err(&fault), effects);
-            }
-            let run = StopRun { tickets: Vec::new(), ..run };
-            return self.stops.repeat(run, &self.limits, now);
-        }
-        for place in &run.places {
-            effects.extend(self.outputs.confirm_stop(*place).map(report_output));
-        }
-        effects.extend(run.tickets.into_iter().map(|ticket| answered(ticket, Ok(None))));
-    }
-
-    fn finish_input(&mut self, wish: Wish, fault: Option<Fault>, effects: &mut Vec<Effect>) {
-        match (wish.wish, fault) {
-            (InputWish::Read, None) => {}
-            (InputWish::Read, Some(fault)) => self.answer_reading(wish.input, &Err(fault), effects),
-            (InputWish::Subscribe | InputWish::Unsubscribe, fault) => {
-                // A subscription that could not be ended is not asked for again: its readings go nowhere.
-                if fault.is_none() || wish.wish == InputWish::Unsubscribe {
-                    self.inputs.note(wish.input, wish.wish);
-                }
-                let result = fault.map_or(Ok(None), Err);
-                effects.extend(wish.ticket.map(|ticket| answered(ticket, result)));
-            }
-        }
-    }
-
-    fn remember_rest(&mut self, places: BTreeSet<Place>, packets: Vec<Packet>, fault: Option<&Fault>) {
-        if fault.is_none() && !self.outputs.anything_going() {
-            self.rest_packets.remember(places, packets);
-        }
-    }
-
-    /// Has the journal forget the device once nothing can be running.
-    fn journal_rest(&mut self, effects: &mut Vec<Effect>) {
-        let settled = self.stop_timers.is_empty() && !self.stops.is_pending() && !self.is_coming_up();
-        if self.journal == Motion::MayRun && settled && !self.outputs.may_run() {
-            self.journal = Motion::AtRest;
-            effects.push(Effect::Journal(Motion::AtRest));
+            call.fail(Fault::new(why.reason_or(Reason::SubscribeFailed), text));
         }
     }
 }
@@ -443,8 +320,4 @@ fn packets_of(operations: Vec<Operation>) -> Vec<Packet> {
         | Operation::Log { .. } => None,
     };
     operations.into_iter().filter_map(packet).take(MOST_OPERATIONS).collect()
-}
-
-fn report_output(value: OutputValue) -> Effect {
-    Effect::Report(DeviceReport::Output { feature: value.feature, kind: value.kind, value: value.value })
 }

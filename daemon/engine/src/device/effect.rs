@@ -7,6 +7,7 @@ use crate::{
 
 use super::{
     command::{DeviceCommand, DeviceReport},
+    motion::Motion,
     setup::ModelSetup,
 };
 
@@ -30,6 +31,8 @@ pub enum Input {
         /// The bytes.
         data: Vec<u8>,
     },
+    /// The radio heard the device with this strength, in dBm.
+    Signal(i32),
     /// The path is gone, for the reason in the text.
     Lost(String),
     /// The deadline that the device named has passed.
@@ -111,6 +114,9 @@ pub enum TransferFault {
     /// The device or its bus refused it.
     #[error("{0}")]
     Refused(String),
+    /// The device wants to be paired first.
+    #[error("{0}")]
+    NotPaired(String),
     /// It took too long.
     #[error("{0}")]
     TimedOut(String),
@@ -119,24 +125,23 @@ pub enum TransferFault {
     Lost(String),
 }
 
-/// Whether a device may be doing something to somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Motion {
-    /// A packet that sets an output going is about to be sent.
-    MayRun,
-    /// Rest is confirmed for all outputs that a stop is for, or nothing was ever set.
-    #[default]
-    AtRest,
-}
-
 impl TransferFault {
     /// The fault that a client is told, where the transfer was a write.
     pub(super) fn of_write(&self) -> Fault {
         let reason = match self {
             Self::Refused(_) => Reason::WriteFailed,
+            Self::NotPaired(_) => Reason::PairingRequired,
             Self::TimedOut(_) => Reason::WriteTimedOut,
             Self::Lost(_) => Reason::DeviceLost,
         };
         Fault::new(reason, format!("the device did not take a packet: {self}"))
+    }
+
+    /// The reason that is told, where another than this would have to be told for all faults alike.
+    pub(super) fn reason_or(&self, usual: Reason) -> Reason {
+        match self {
+            Self::NotPaired(_) => Reason::PairingRequired,
+            Self::Refused(_) | Self::TimedOut(_) | Self::Lost(_) => usual,
+        }
     }
 }

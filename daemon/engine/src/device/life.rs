@@ -1,4 +1,4 @@
-//! The life of a device, from the opened path to its end, and the commands that it takes on the way.
+//! The life of a device, from the opened path to its end. What is asked of it on the way is in `asked`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -7,21 +7,23 @@ use std::{
 
 use super::{
     call::{Call, Cause},
-    command::{DeviceCommand, DeviceTicket, StopCause, StopScope},
-    effect::{Effect, Input, Motion, Packet, Transfer},
-    inputs::{Arrival, InputName, Inputs},
+    command::{StopCause, StopScope},
+    effect::{Effect, Input, Packet, Transfer},
+    inputs::{InputName, Inputs},
     keep_alive::KeepAliveClock,
-    outputs::{Level, Outputs, Wanted},
+    motion::Motion,
+    outputs::Outputs,
     requests::{Requests, answered},
     rest_packets::RestPackets,
-    setup::{DeviceSetup, Limits, ModelSetup},
+    setup::{DeviceSetup, Limits, ModelSetup, SetUnderWay},
+    signal::Signal,
     spacing::Spacing,
-    stops::{StopRequest, Stops},
-    work::Turn,
+    stops::Stops,
+    turn::Turn,
 };
 use crate::{
     fault::{Fault, Reason},
-    protocol::{OutputValue, PluginFault, ProtocolEvent},
+    protocol::{PluginFault, ProtocolEvent},
 };
 
 /// Events that wait for the plugin. When there are more, the oldest are forgotten: the newest tell how things are.
@@ -70,11 +72,15 @@ pub struct Device {
     pub(super) requests: Requests,
     pub(super) stops: Stops,
     pub(super) inputs: Inputs,
+    pub(super) signal: Signal,
+    /// Why the last read failed, for the plugin to make an answer of.
+    pub(super) read_fault: Option<Fault>,
     pub(super) keep_alive: KeepAliveClock,
     pub(super) rest_packets: RestPackets,
 
     pub(super) gap: Duration,
     pub(super) spacing: Spacing,
+    pub(super) set_under_way: SetUnderWay,
     pub(super) gather: Duration,
     pub(super) last_packet: Option<Instant>,
     /// When the first of the values came that wait to be sent.
@@ -102,10 +108,13 @@ impl Device {
             requests: Requests::default(),
             stops: Stops::default(),
             inputs: Inputs::default(),
+            signal: Signal::default(),
+            read_fault: None,
             keep_alive: KeepAliveClock::new(now),
             rest_packets: RestPackets::default(),
             gap: Duration::ZERO,
             spacing: Spacing::default(),
+            set_under_way: SetUnderWay::default(),
             gather: Duration::ZERO,
             last_packet: None,
             first_wanted: None,
@@ -122,6 +131,8 @@ impl Device {
             Input::Called(result) => self.called(now, result, effects),
             Input::Transferred(result) => self.transferred(now, result, effects),
             Input::Notified { endpoint, data } => self.push_event(ProtocolEvent::Notified { endpoint, data }),
+            Input::Signal(_) if self.is_gone() => {}
+            Input::Signal(dbm) => effects.extend(self.signal.heard(dbm).map(Effect::Report)),
             Input::Lost(why) => {
                 self.end(
                     Fault::new(Reason::DeviceLost, format!("the device is no longer there: {why}")),
@@ -193,9 +204,11 @@ impl Device {
         self.journal = setup.left;
         self.outputs = Outputs::new(setup.outputs, left);
         self.inputs = Inputs::new(&setup.inputs);
+        self.signal.set_up(setup.signal);
         // A set that is handed out sooner would wait for its first packet, and a newer value with it.
         self.gap = setup.gap.max(setup.packet_gap);
         self.spacing.set_up(setup.packet_gap);
+        self.set_under_way = setup.set_under_way;
         self.gather = setup.gather;
         self.keep_alive.set_up(setup.keep_alive, now);
         if let Some(limit) = setup.bring_up_limit {
@@ -231,135 +244,6 @@ impl Device {
         for ticket in self.inputs.overdue(now) {
             let fault = Fault::new(Reason::ReadTimedOut, "the device did not tell the value in time");
             effects.push(answered(ticket, Err(fault)));
-        }
-    }
-
-    fn command(&mut self, now: Instant, command: DeviceCommand, effects: &mut Vec<Effect>) {
-        match command {
-            DeviceCommand::Set { ticket, values } => match self.refusal() {
-                Some(fault) => effects.push(answered(ticket, Err(fault))),
-                None => self.set(now, ticket, values, effects),
-            },
-            DeviceCommand::Stop { ticket, scope, cause } => {
-                self.stop(now, StopRequest { ticket, scope, cause }, effects)
-            }
-            DeviceCommand::Input { ticket, feature, kind, wish } => {
-                let arrival = match self.refusal() {
-                    Some(fault) => Arrival::Refused(fault),
-                    None => self.inputs.add((feature, kind), wish, ticket, now + self.limits.read),
-                };
-                let result = match arrival {
-                    Arrival::Waits => return,
-                    Arrival::Done => Ok(None),
-                    Arrival::Refused(fault) => Err(fault),
-                };
-                effects.extend(ticket.map(|ticket| answered(ticket, result)));
-            }
-            DeviceCommand::Close { reason } => {
-                self.close(now, Fault::new(reason, "the device is let go"), effects)
-            }
-        }
-    }
-
-    /// Why the device takes no commands but stops at the moment.
-    fn refusal(&self) -> Option<Fault> {
-        match &self.life {
-            Life::Ready => None,
-            Life::Opened | Life::Identifying | Life::Identified | Life::Modelled | Life::Starting => {
-                Some(Fault::new(Reason::DeviceNotConnected, "the device is still being prepared"))
-            }
-            Life::Closing { fault, .. } | Life::Failing { fault, .. } => Some(fault.clone()),
-            Life::Gone => Some(Fault::new(Reason::DeviceLost, "the device is gone")),
-        }
-    }
-
-    fn set(
-        &mut self,
-        now: Instant,
-        ticket: DeviceTicket,
-        values: Vec<OutputValue>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut levels = BTreeMap::new();
-        for value in values {
-            let Some(place) = self.outputs.place(value.feature, value.kind) else {
-                let text =
-                    format!("feature {} of the device has no output `{}`", value.feature, value.kind.name());
-                effects.push(answered(ticket, Err(Fault::new(Reason::OutputNotSupported, text))));
-                return;
-            };
-            levels.insert(place, Level { value: value.value, duration_ms: value.duration_ms });
-        }
-        self.requests.open(ticket, levels.len(), effects);
-        for (place, level) in levels {
-            let replaced = [Some(place), self.outputs.other_way(place)];
-            for old in replaced.into_iter().flatten().filter_map(|place| self.outputs.forget_wanted(place)) {
-                self.requests.settle(old, Ok(()), effects);
-            }
-            let is_settled = !self.stops.is_pending() && !self.is_being_written(place);
-            let Some(output) = self.outputs.at(place) else { continue };
-            if is_settled && output.confirmed == Some(level) {
-                self.requests.settle(ticket, Ok(()), effects);
-            } else {
-                output.wanted = Some(Wanted { level, ticket });
-                self.first_wanted.get_or_insert(now);
-            }
-        }
-        self.stops.hurry(now);
-    }
-
-    fn stop(&mut self, now: Instant, request: StopRequest, effects: &mut Vec<Effect>) {
-        match &self.life {
-            Life::Failing { fault, .. } => {
-                let fault = fault.clone();
-                effects.extend(request.ticket.map(|ticket| answered(ticket, Err(fault))));
-                return;
-            }
-            Life::Gone => {
-                let fault = Fault::new(Reason::DeviceLost, "the device is gone");
-                effects.extend(request.ticket.map(|ticket| answered(ticket, Err(fault))));
-                return;
-            }
-            Life::Opened
-            | Life::Identifying
-            | Life::Identified
-            | Life::Modelled
-            | Life::Starting
-            | Life::Ready
-            | Life::Closing { .. } => {}
-        }
-        let addressed = self.outputs.addressed(&request.scope);
-        for place in &addressed {
-            if let Some(ticket) = self.outputs.forget_wanted(*place) {
-                self.requests.settle(ticket, Ok(()), effects);
-            }
-        }
-        if let Some(call) = &mut self.call {
-            call.cancelled.extend(addressed);
-        }
-        if let Err(Some(ticket)) = self.stops.add(request, now) {
-            let fault = Fault::new(
-                Reason::TooManyRequests,
-                "too many stops wait already; everything is being stopped",
-            );
-            effects.push(answered(ticket, Err(fault)));
-        }
-    }
-
-    fn close(&mut self, now: Instant, fault: Fault, effects: &mut Vec<Effect>) {
-        match self.life {
-            Life::Opened | Life::Identifying | Life::Identified | Life::Modelled | Life::Starting => {
-                self.end(fault, effects)
-            }
-            Life::Ready => {
-                let stop = StopRequest { ticket: None, scope: StopScope::All, cause: StopCause::Addressed };
-                self.stop(now, stop, effects);
-                for ticket in self.inputs.wind_up() {
-                    effects.push(answered(ticket, Err(fault.clone())));
-                }
-                self.life = Life::Closing { until: now + self.limits.close, fault };
-            }
-            Life::Closing { .. } | Life::Failing { .. } | Life::Gone => {}
         }
     }
 

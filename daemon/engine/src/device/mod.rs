@@ -9,9 +9,13 @@ mod effect;
 mod setup;
 
 mod life;
+mod motion;
 
+mod asked;
 mod call;
 mod calls;
+mod finished;
+mod turn;
 mod work;
 
 mod inputs;
@@ -19,6 +23,7 @@ mod keep_alive;
 mod outputs;
 mod requests;
 mod rest_packets;
+mod signal;
 mod spacing;
 mod stops;
 
@@ -27,7 +32,12 @@ mod tests;
 
 pub use self::{
     command::{DeviceCommand, DeviceReport, DeviceTicket, StopCause, StopScope},
-    effect::{Effect, Input, Motion, Packet, Transfer, TransferFault, Transferred},
+    effect::{Effect, Input, Packet, Transfer, TransferFault, Transferred},
     life::Device,
-    setup::{DeviceSetup, InputSetup, KeepAlive, KeepAliveWhen, Limits, ModelSetup, OnStop, OutputSetup},
+    motion::Motion,
+    setup::{
+        DeviceSetup, InputSetup, KeepAlive, KeepAliveWhen, Limits, ModelSetup, OnStop, OutputSetup,
+        SetUnderWay,
+    },
+    signal::SIGNAL_RANGE,
 };

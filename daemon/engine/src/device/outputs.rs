@@ -34,6 +34,8 @@ pub(super) struct Output {
     setup: OutputSetup,
     /// The newest value that is still to be sent.
     pub(super) wanted: Option<Wanted>,
+    /// When that was asked for, counted over all outputs.
+    wanted_as: u64,
     /// What the transport accepted last; `None` before the first write, after a failed one, and while one is under way.
     pub(super) confirmed: Option<Level>,
     /// Whether it was set since its rest, or the end of its movement, was last confirmed.
@@ -81,6 +83,8 @@ impl Output {
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     list: Vec<Output>,
+    /// How often something was wanted of any of them.
+    asked: u64,
 }
 
 impl Outputs {
@@ -90,10 +94,11 @@ impl Outputs {
         let list = setups.into_iter().map(|setup| Output {
             setup,
             wanted: None,
+            wanted_as: 0,
             confirmed: None,
             going: left_going,
         });
-        Self { list: list.collect() }
+        Self { list: list.collect(), asked: 0 }
     }
 
     /// The output at a place. Places come from this type only, so that it is there.
@@ -135,6 +140,17 @@ impl Outputs {
         places
     }
 
+    /// Forgets what the outputs have that a stop addresses and leaves. Who stops a spray and asks for it again means a new one,
+    /// which must not be taken for what it did before the stop.
+    pub(super) fn forget_left(&mut self, scope: &StopScope) {
+        for place in self.addressed(scope) {
+            let Some(output) = self.list.get_mut(place) else { continue };
+            if !output.obeys_stop() && !output.setup.kind.is_position() {
+                output.confirmed = None;
+            }
+        }
+    }
+
     /// Takes what is wanted of an output that is to be stopped or that a newer value is for.
     pub(super) fn forget_wanted(&mut self, place: Place) -> Option<DeviceTicket> {
         self.list.get_mut(place)?.wanted.take().map(|wanted| wanted.ticket)
@@ -156,10 +172,22 @@ impl Outputs {
         self.list.iter().all(|output| output.wanted.is_some())
     }
 
-    /// Places with something to be sent, in feature order.
+    /// This is to be sent, after what is wanted of the others.
+    pub(super) fn want(&mut self, place: Place, wanted: Wanted) {
+        let Some(output) = self.list.get_mut(place) else { return };
+        self.asked = self.asked.wrapping_add(1);
+        output.wanted_as = self.asked;
+        output.wanted = Some(wanted);
+    }
+
+    /// Places with something to be sent, in the order in which it was asked for: who sends one message an output may mean it.
     pub(super) fn wanted(&self) -> Vec<(Place, Wanted)> {
-        let with_wish = |(place, output): (Place, &Output)| output.wanted.map(|wanted| (place, wanted));
-        self.list.iter().enumerate().filter_map(with_wish).collect()
+        let mut places: Vec<(u64, Place, Wanted)> = Vec::new();
+        for (place, output) in self.list.iter().enumerate() {
+            places.extend(output.wanted.map(|wanted| (output.wanted_as, place, wanted)));
+        }
+        places.sort_by_key(|(wanted_as, ..)| *wanted_as);
+        places.into_iter().map(|(_, place, wanted)| (place, wanted)).collect()
     }
 
     /// A level is about to be sent: from now on what the device has is unknown. Tells whether it may run from then on.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::effect::Motion;
+use super::motion::Motion;
 use crate::vocabulary::{FeatureIndex, InputKind, OutputKind};
 
 /// What is known when the path to a device has just been opened.
@@ -41,18 +41,32 @@ impl Default for Limits {
     }
 }
 
+/// What becomes of the packets of a set, or of a timer of the plugin, that are still to be sent when a stop comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SetUnderWay {
+    /// They are left out.
+    #[default]
+    Cut,
+    /// They are sent before the stop.
+    Finish,
+}
+
 /// What is known when the device has been identified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelSetup {
     /// All outputs, those that the user has disabled among them: a stop is for them as well. In any order.
     pub outputs: Vec<OutputSetup>,
-    /// All inputs.
+    /// All inputs that the plugin serves.
     pub inputs: Vec<InputSetup>,
+    /// The feature that shows the strength of the signal, where the path tells it ([`Input::Signal`](super::Input::Signal)).
+    pub signal: Option<FeatureIndex>,
     /// The shortest time between the last packet of one set of outputs and the first of the next. A stop does not wait for it.
     pub gap: Duration,
     /// The shortest time between any two packets. The first packet of a stop waits for it only where an earlier packet that the
     /// stop does not replace would be lost.
     pub packet_gap: Duration,
+    /// What becomes of the packets of a set that are still to be sent when a stop comes.
+    pub set_under_way: SetUnderWay,
     /// How long the first command waits for others, so that values that arrive together leave together. 0 where a device has
     /// one output.
     pub gather: Duration,
@@ -97,7 +111,8 @@ pub struct InputSetup {
 
 /// What has to be repeated.
 ///
-/// The plugin is asked with [`ProtocolEvent::KeepAlive`](crate::protocol::ProtocolEvent::KeepAlive); if it does not do that, the last packet is written again.
+/// The plugin is asked with [`ProtocolEvent::KeepAlive`](crate::protocol::ProtocolEvent::KeepAlive); if it does not do that, the last
+/// packet is written again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
     /// The longest time without a packet.

@@ -91,14 +91,15 @@ impl Stops {
         self.retry.as_ref().map(|retry| retry.at)
     }
 
-    /// All that waits, as one stop.
-    pub(super) fn take(&mut self, outputs: &Outputs) -> StopRun {
+    /// All that waits, as one stop. What it leaves alone counts as unknown from then on.
+    pub(super) fn take(&mut self, outputs: &mut Outputs) -> StopRun {
         let retry = self.retry.take();
         let attempt = retry.as_ref().map_or(0, |retry| retry.attempt);
         let mut places = retry.map(|retry| retry.places).unwrap_or_default();
         let mut tickets = Vec::new();
         for request in self.waiting.drain(..) {
             places.extend(outputs.to_stop(&request.scope, request.cause));
+            outputs.forget_left(&request.scope);
             tickets.extend(request.ticket);
         }
         StopRun { tickets, places, attempt }

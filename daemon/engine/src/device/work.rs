@@ -5,31 +5,14 @@ use std::time::Instant;
 use super::{
     call::{Call, Cause, Sent},
     command::{StopCause, StopScope},
-    effect::{Effect, Motion},
+    effect::Effect,
     keep_alive::Repetition,
     life::{Device, Life},
+    motion::Motion,
     requests::answered,
+    turn::Turn,
 };
 use crate::protocol::ProtocolEvent;
-
-/// Kinds of work that take turns, so that a flood of one cannot hold back another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Turn {
-    #[default]
-    Events,
-    Outputs,
-    Inputs,
-}
-
-impl Turn {
-    const fn next(self) -> Self {
-        match self {
-            Self::Events => Self::Outputs,
-            Self::Outputs => Self::Inputs,
-            Self::Inputs => Self::Events,
-        }
-    }
-}
 
 /// Something was begun or settled, so that there may be more to do at once.
 #[derive(Debug)]
@@ -100,7 +83,7 @@ impl Device {
         if !self.stops.is_due(now) {
             return None;
         }
-        let run = self.stops.take(&self.outputs);
+        let run = self.stops.take(&mut self.outputs);
         if run.places.is_empty() {
             effects.extend(run.tickets.into_iter().map(|ticket| answered(ticket, Ok(None))));
             return Some(Progress);

@@ -1,7 +1,8 @@
 //! A device with a plugin of a dozen lines, driven by a script in virtual time.
 //!
 //! Outputs are named by a letter and the index of their feature: `v0` vibrates, `p2` is a position, `t2` a position with
-//! duration, `s3` a spray that a stop leaves. Input `b9` is a battery. The plugin writes one packet for each value, moves `t` in
+//! duration, `s3` a spray that a stop leaves. Input `b9` is a battery, `signal` the
+//! strength of the signal where the model has it. The plugin writes one packet for each value, moves `t` in
 //! two steps by a timer, and reads the battery from endpoint `rx`.
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub(super) const BATTERY: (FeatureIndex, InputKind) = (FeatureIndex(9), InputKind::Battery);
+pub(super) const SIGNAL: (FeatureIndex, InputKind) = (FeatureIndex(10), InputKind::Rssi);
 const MOVE: u32 = 1;
 
 pub(super) fn endpoint(name: &str) -> Endpoint {
@@ -270,12 +272,14 @@ impl Bench {
                     _ => InputWish::Unsubscribe,
                 };
                 let ticket = Some(ticket(arguments.remove(0)));
-                let (feature, kind) = BATTERY;
+                let (feature, kind) = if arguments == ["signal"] { SIGNAL } else { BATTERY };
                 self.handle(Input::Command(DeviceCommand::Input { ticket, feature, kind, wish }));
             }
+            "heard" => self.handle(Input::Signal(arguments[0].parse().unwrap())),
             "done" => self.finish(Ok(Transferred::Done)),
             "data" => self.finish(Ok(Transferred::Data(vec![arguments[0].parse().unwrap()]))),
             "fails" => self.finish(Err(TransferFault::Refused("no".into()))),
+            "unpaired" => self.finish(Err(TransferFault::NotPaired("pair it".into()))),
             "late" => self.finish(Err(TransferFault::TimedOut("too late".into()))),
             "lost" => self.handle(Input::Lost("out of range".into())),
             "notify" => {

@@ -57,22 +57,36 @@ fn a_value_that_would_return_to_the_confirmed_one_replaces_the_pending_one() {
 }
 
 #[test]
-fn values_that_arrive_together_are_one_set_in_feature_order() {
+fn values_that_arrive_together_are_one_set_in_the_order_of_the_messages_and_within_one_of_the_features() {
     check(
         ModelSetup { gather: ms(2), ..model("v0 v1 v2") },
         "begin -> Ready
          set #1 v1=1
          at 1
          set #2 v0=1
-         at 2 -> MayRun, v0=1
-         done -> v1=1
-         done -> v0 is 1, #2 ok, v1 is 1, #1 ok
+         at 2 -> MayRun, v1=1
+         done -> v0=1
+         done -> v1 is 1, #1 ok, v0 is 1, #2 ok
          set #3 v2=1 v1=3 v0=3 -> v0=3
          done -> v1=3
          fails -> #3 WriteFailed
          set #4 v0=3
          at 4 -> v0=3
          done -> v0 is 3, #4 ok",
+    );
+}
+
+#[test]
+fn a_value_that_replaces_one_that_waits_goes_behind_the_others() {
+    check(
+        ModelSetup { gather: ms(2), ..model("v0 v1 v2") },
+        "begin -> Ready
+         set #1 v0=1
+         set #2 v1=1
+         set #3 v0=2 -> #1 ok
+         at 2 -> MayRun, v1=1
+         done -> v0=2
+         done -> v1 is 1, #2 ok, v0 is 2, #3 ok",
     );
 }
 

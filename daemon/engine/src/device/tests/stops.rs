@@ -48,6 +48,20 @@ fn packets_that_a_device_would_lose_are_kept_apart_those_of_a_stop_among_them() 
 }
 
 #[test]
+fn a_stop_waits_for_the_rest_of_a_set_that_presses_buttons() {
+    check(
+        ModelSetup { set_under_way: SetUnderWay::Finish, ..model("v0 v1") },
+        "begin -> Ready
+         set #1 v0=1 v1=1 -> MayRun, v0=1
+         stop #2
+         done -> v1=1
+         done -> v0 is 1, v1 is 1, #1 ok, v0=0
+         done -> v1=0
+         done -> v0 is 0, v1 is 0, #2 ok, AtRest",
+    );
+}
+
+#[test]
 fn a_stop_cuts_a_set_that_waits_between_two_packets() {
     check(
         ModelSetup { packet_gap: ms(30), ..model("v0 v1") },
@@ -162,6 +176,20 @@ fn a_stop_ends_a_movement_and_leaves_a_spray() {
          stop #3 -> #3 ok
          at 1000
          stop #4 -> #4 ok",
+    );
+}
+
+#[test]
+fn a_spray_that_a_stop_left_sprays_again() {
+    check(
+        model("s3"),
+        "begin -> Ready
+         set #1 s3=1 -> s3=1
+         done -> s3 is 1, #1 ok
+         set #2 s3=1 -> #2 ok
+         stop #3 -> #3 ok
+         set #4 s3=1 -> s3=1
+         done -> s3 is 1, #4 ok",
     );
 }
 
