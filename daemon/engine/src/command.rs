@@ -8,7 +8,7 @@ use crate::{
     monitor::{MonitorAnswer, MonitorRequest, OutputState, RecordedLines},
     protocol::InputWish,
     view::{DeviceList, DeviceView},
-    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind},
+    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Ticket},
 };
 
 /// Asked of the service by a session whose handshake is done.
@@ -63,6 +63,15 @@ pub enum Command {
     },
     /// Something about the service itself (extension `monitor`).
     Monitor(MonitorRequest),
+}
+
+/// A command on its way to the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The number by which the session will know the answer.
+    pub ticket: Ticket,
+    /// The command.
+    pub command: Command,
 }
 
 /// One output and the value that a client wants it to have, in the range that the client was shown.

@@ -8,9 +8,13 @@
 pub mod vocabulary;
 
 pub mod advertisement;
+pub mod client;
 pub mod command;
 pub mod fault;
+pub mod greeting;
 pub mod monitor;
+pub mod recording;
+pub mod request;
 pub mod view;
 
 pub mod session;

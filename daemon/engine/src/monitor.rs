@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    router::{Introduction, Peer},
+    client::{Introduction, Peer},
     view::DeviceList,
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, SessionId},
 };
@@ -117,7 +117,7 @@ pub struct DeviceStatus {
     pub name: String,
     /// The name that the user gave it.
     pub display_name: Option<String>,
-    /// The bus on which it was seen last.
+    /// The bus on which it was seen last; empty if it was not seen since the service started.
     pub transport: Arc<str>,
     /// The protocol that it speaks.
     pub protocol: Arc<str>,

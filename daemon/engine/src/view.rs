@@ -10,6 +10,20 @@ use crate::vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range}
 /// All connected devices, in order of their indexes.
 pub type DeviceList = Arc<BTreeMap<DeviceIndex, Arc<DeviceView>>>;
 
+/// The same devices, without the strength of their signal.
+#[must_use]
+pub fn without_signal(devices: &DeviceList) -> DeviceList {
+    let has_signal = devices.values().any(|device| device.has_signal());
+    if !has_signal {
+        return Arc::clone(devices);
+    }
+    let devices = devices.iter().map(|(index, device)| {
+        let shown = if device.has_signal() { Arc::new(device.without_signal()) } else { Arc::clone(device) };
+        (*index, shown)
+    });
+    Arc::new(devices.collect())
+}
+
 /// One connected device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceView {
@@ -30,6 +44,21 @@ impl DeviceView {
     #[must_use]
     pub fn feature(&self, index: FeatureIndex) -> Option<&FeatureView> {
         self.features.iter().find(|feature| feature.index == index)
+    }
+
+    fn has_signal(&self) -> bool {
+        self.features.iter().any(|feature| feature.input(InputKind::Rssi).is_some())
+    }
+
+    /// The same device, without the strength of its signal.
+    #[must_use]
+    pub fn without_signal(&self) -> Self {
+        let mut view = self.clone();
+        view.features.retain_mut(|feature| {
+            feature.inputs.retain(|input| input.kind != InputKind::Rssi);
+            !(feature.outputs.is_empty() && feature.inputs.is_empty())
+        });
+        view
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     command::{Answer, Event},
     fault::Fault,
-    session::{LogLevel, Request, Welcome},
+    request::{LogLevel, Request, Welcome},
     view::DeviceList,
     vocabulary::RequestId,
 };

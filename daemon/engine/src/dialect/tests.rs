@@ -307,6 +307,62 @@ fn a_battery_is_read_in_the_words_of_the_version() {
     );
 }
 
+/// The signal comes last, after all that a client may know by its place.
+fn heard_devices() -> DeviceList {
+    let mut view = DeviceView::clone(&devices()[&DeviceIndex(3)]);
+    let ranges = vec![Range::new(-128, 0)];
+    let signal = InputView { kind: InputKind::Rssi, ranges, ways: InputWays::Both };
+    view.features.push(feature(9, vec![], vec![signal]));
+    Arc::new(BTreeMap::from([(view.index, Arc::new(view))]))
+}
+
+#[test]
+fn the_strength_of_the_signal_is_shown_and_read_in_the_words_of_the_version() {
+    let devices = heard_devices();
+    let shown = |version| {
+        let answer = Answer::Devices(Arc::clone(&devices));
+        let reply = Reply::Answer(&answer, Shape::Usual);
+        let bytes = write_reply(version, Encoding::Json, RequestId(9), reply, &devices).unwrap();
+        let list = serde_json::from_slice::<Value>(&bytes).unwrap()[0]["DeviceList"]["Devices"].clone();
+        list.get(0).or_else(|| list.get("3")).unwrap().clone()
+    };
+    assert_eq!(shown(V2)["DeviceMessages"]["RSSILevelCmd"], json!({}));
+    let sensor = json!({"FeatureDescriptor": "f9", "SensorType": "RSSI", "SensorRange": [[-128, 0]]});
+    assert_eq!(shown(V3)["DeviceMessages"]["SensorReadCmd"][1], sensor);
+    assert_eq!(shown(V3)["DeviceMessages"]["SensorSubscribeCmd"][1], sensor);
+    let inputs = &shown(SpecVersion::V4)["DeviceFeatures"]["9"]["Input"];
+    assert_eq!(inputs, &json!({"RSSI": {"Value": [[-128, 0]], "Command": ["Read", "Subscribe"]}}));
+
+    let expected = Command::Input {
+        device: DeviceIndex(3),
+        feature: FeatureIndex(9),
+        kind: InputKind::Rssi,
+        wish: InputWish::Read,
+    };
+    let reads = [
+        (V2, json!({"RSSILevelCmd": {"Id": 1, "DeviceIndex": 3}})),
+        (V3, json!({"SensorReadCmd": {"Id": 1, "DeviceIndex": 3, "SensorIndex": 1, "SensorType": "RSSI"}})),
+        (
+            SpecVersion::V4,
+            json!({"InputCmd": {"Id": 1, "DeviceIndex": 3, "FeatureIndex": 9, "Type": "RSSI", "Command": "Read"}}),
+        ),
+    ];
+    let replies = [
+        json!({"RSSILevelReading": {"Id": 9, "DeviceIndex": 3, "RSSILevel": -100}}),
+        json!({"SensorReading": {"Id": 9, "DeviceIndex": 3, "SensorIndex": 1, "SensorType": "RSSI", "Data": [-104]}}),
+        json!({"InputReading": {"Id": 9, "DeviceIndex": 3, "FeatureIndex": 9, "Reading": {"RSSI": {"Value": -104}}}}),
+    ];
+    for ((version, message), reply) in reads.into_iter().zip(replies) {
+        let frame = json!([message]).to_string();
+        let envelope = codec::decode(frame.as_bytes(), Encoding::Json).remove(0).unwrap();
+        let asked = read(version, &envelope, &devices).unwrap();
+        assert_eq!(asked.request, Request::Command(expected.clone()), "{version}");
+        let value =
+            Reading { device: DeviceIndex(3), feature: FeatureIndex(9), kind: InputKind::Rssi, value: -104 };
+        says(version, Reply::Answer(&Answer::Reading(value), asked.shape), reply);
+    }
+}
+
 #[test]
 fn subscribed_readings_reach_v3_and_v4_only() {
     let reading =

@@ -12,7 +12,7 @@ use super::{Asked, Dialect, Reply, refusal, settings, tables};
 use crate::{
     command::{Answer, Command, Event, StopTarget, StopWhat},
     fault::Fault,
-    session::{Hello, LogLevel, Request, Welcome},
+    request::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, RequestId},
 };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     command::{Answer, Command, Event, StopTarget, StopWhat},
     fault::Fault,
-    session::{Hello, LogLevel, Request, Welcome},
+    request::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, RequestId},
 };

@@ -14,10 +14,13 @@ use crate::{
     command::{Answer, Command, Event, Reading, StopTarget, StopWhat},
     fault::Fault,
     protocol::InputWish,
-    session::{Hello, LogLevel, Request, Welcome},
+    request::{Hello, LogLevel, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, InputKind, RequestId},
 };
+
+/// The weakest signal that this version can tell, in dBm.
+const RSSI_LEAST: i32 = -100;
 
 /// The dialect.
 pub(crate) struct V2;
@@ -90,7 +93,7 @@ impl Dialect for V2 {
                 Shape::RssiLevel => Ok(ServerMessage::RSSILevelReading(v2::RSSILevelReading {
                     id: id.0,
                     device_index: reading.device.0,
-                    rssi_level: reading.value,
+                    rssi_level: reading.value.clamp(RSSI_LEAST, 0),
                 })),
                 Shape::Usual | Shape::Sensor { .. } => Err(refusal::no_message(reading.kind.name())),
             },

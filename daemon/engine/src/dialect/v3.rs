@@ -17,7 +17,7 @@ use crate::{
     command::{Answer, Command, Event, Reading, Setting, StopTarget, StopWhat},
     fault::Fault,
     protocol::InputWish,
-    session::{Hello, Request, Welcome},
+    request::{Hello, Request, Welcome},
     view::{DeviceList, DeviceView},
     vocabulary::{DeviceIndex, InputKind, OutputKind, RequestId},
 };
@@ -185,15 +185,18 @@ fn sensor_attributes(entries: &[InputEntry<'_>]) -> Option<Vec<v3::SensorAttribu
     })
 }
 
-/// The sensors that a command counts: those that can be read, or those that can be subscribed to.
+/// The sensors that a command counts: those that can be read, or those that can be subscribed to. The strength of the signal comes
+/// last, since a client may be shown a list without it.
 fn sensors(view: &DeviceView, wish: InputWish) -> Vec<InputEntry<'_>> {
-    tables::inputs(view)
+    let mut sensors: Vec<_> = tables::inputs(view)
         .filter(|entry| match wish {
             InputWish::Read => entry.input.ways.can_read(),
             InputWish::Subscribe | InputWish::Unsubscribe => entry.input.ways.can_subscribe(),
         })
         .filter(|entry| sensor_type(entry.input.kind) != SensorType::Unknown)
-        .collect()
+        .collect();
+    sensors.sort_by_key(|entry| entry.input.kind == InputKind::Rssi);
+    sensors
 }
 
 fn read_scalars(command: &v3::ScalarCmd, devices: &DeviceList) -> Result<Command, Fault> {

@@ -21,7 +21,7 @@ use crate::{
     fault::Fault,
     monitor::{Anonymity, MonitorRequest},
     protocol::InputWish,
-    session::{Hello, Request, Welcome},
+    request::{Hello, Request, Welcome},
     view::{DeviceList, DeviceView, FeatureView, InputView, InputWays, OutputView},
     vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range, RequestId, SessionId},
 };

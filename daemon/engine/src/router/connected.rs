@@ -8,13 +8,13 @@ use super::{
     claim::Claim,
     entry::{DeviceEntry, OutputEntry},
     inputs::Subscription,
-    stop::StopNumber,
+    waiting::Waiting,
 };
 use crate::{
     definition::scale::OutputScale,
     device::DeviceTicket,
     fault::Fault,
-    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, SessionId, Ticket},
+    vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind},
 };
 
 /// One connected device.
@@ -36,21 +36,6 @@ pub(super) struct Output {
     pub(super) wanted: Option<i32>,
     pub(super) confirmed: Option<i32>,
     pub(super) claim: Option<Claim>,
-}
-
-/// Who waits for a device's answer, and for what.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// Requests of one frame that set outputs.
-    Set { session: SessionId, first: Ticket, more: Vec<Ticket> },
-    /// A stop, of which this is a part.
-    Stop(StopNumber),
-    /// A reading.
-    Read { session: SessionId, ticket: Ticket, feature: FeatureIndex, kind: InputKind },
-    /// The beginning of a subscription; later subscribers may join.
-    Subscribe { askers: Vec<(SessionId, Ticket)>, feature: FeatureIndex, kind: InputKind },
-    /// The end of one.
-    Unsubscribe { session: SessionId, ticket: Ticket },
 }
 
 impl Output {

@@ -7,17 +7,16 @@ use ipc_schema::error::Reason;
 use super::{
     Effect, Freshness, Router,
     claim::{Claim, Verdict},
-    connected::Waiting,
     stop::Asker,
+    waiting::Waiting,
 };
 use crate::{
-    command::{Answer, Command, Event, Setting},
+    command::{Answer, Command, Dispatch, Event, Setting},
     definition::scale::{OutputScale, OutsideRange},
     device::{DeviceCommand, DeviceTicket, StopCause, StopScope},
     fault::Fault,
     monitor::{OutputId, Reservation},
     protocol::OutputValue,
-    session::Dispatch,
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, SessionId, Ticket},
 };
 

@@ -3,7 +3,7 @@
 
 use ipc_schema::error::Reason;
 
-use super::{Effect, Freshness, Router, connected::Waiting};
+use super::{Effect, Freshness, Router, waiting::Waiting};
 use crate::{
     command::{Answer, Event, Outcome, Reading},
     device::{DeviceCommand, DeviceTicket},

@@ -5,7 +5,6 @@
 //! in the device's own.
 
 mod claim;
-mod client;
 mod connected;
 mod drive;
 mod entry;
@@ -16,6 +15,7 @@ mod scan;
 mod sessions;
 mod stop;
 mod telling;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -26,17 +26,14 @@ use std::{
     time::Instant,
 };
 
-pub use self::{
-    client::{Front, Introduction, Peer, Process},
-    entry::{DeviceEntry, OutputEntry},
-};
+pub use self::entry::{DeviceEntry, OutputEntry};
 use self::{connected::Connected, reservations::Reservations, scan::Scan, sessions::Client, stop::Stops};
 use crate::{
-    command::{Event, Outcome},
+    client::{Introduction, Peer},
+    command::{Dispatch, Event, Outcome},
     device::{DeviceCommand, DeviceReport, DeviceTicket},
     fault::Fault,
     monitor::{DeviceStatus, OutputId, Recording, ScanWish, ServiceFacts, TransportStatus},
-    session::Dispatch,
     view::DeviceList,
     vocabulary::{DeviceIndex, SessionId, Ticket},
 };
@@ -259,10 +256,7 @@ impl Router {
             Input::DeviceReady(entry) => self.device_ready(now, entry, effects),
             Input::DeviceGone { device, fault } => self.device_gone(now, device, &fault, effects),
             Input::Report { device, report } => self.report(now, device, report, effects),
-            Input::DeviceStatus(status) => {
-                self.known.insert(status.index, status);
-                self.freshness = Freshness::Stale;
-            }
+            Input::DeviceStatus(status) => self.device_status(status),
             Input::Transport(status) => {
                 let finished = self.scan.status(status);
                 self.scan_finished(finished, effects);

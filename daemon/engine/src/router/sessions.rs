@@ -1,15 +1,16 @@
 //! Sessions and devices that come and go, and who is told of it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, btree_map::Entry},
+    sync::Arc,
+    time::Instant,
+};
 
 use ipc_schema::error::Reason;
 
-use super::{
-    Effect, Freshness, Introduction, Peer, Router,
-    connected::{Connected, Waiting},
-    entry::DeviceEntry,
-};
+use super::{Effect, Freshness, Router, connected::Connected, entry::DeviceEntry, waiting::Waiting};
 use crate::{
+    client::{Introduction, Peer},
     command::{Answer, Event, Reading},
     device::{DeviceReport, DeviceTicket},
     fault::Fault,
@@ -118,6 +119,30 @@ impl Router {
         } else {
             self.tell_at = self.tell_at.or(Some(now));
         }
+    }
+
+    /// What is said of a device that takes commands is out of date: it has come back meanwhile.
+    pub(super) fn device_status(&mut self, status: DeviceStatus) {
+        if self.devices.contains_key(&status.index) {
+            return;
+        }
+        match self.known.entry(status.index) {
+            Entry::Vacant(new) => {
+                new.insert(status);
+            }
+            Entry::Occupied(mut known) => {
+                // Its bus and its battery are as they were seen last.
+                let known = known.get_mut();
+                let transport = if status.transport.is_empty() {
+                    known.transport.clone()
+                } else {
+                    status.transport.clone()
+                };
+                let battery = status.battery.or(known.battery);
+                *known = DeviceStatus { transport, battery, ..status };
+            }
+        }
+        self.freshness = Freshness::Stale;
     }
 
     fn renew_list(&mut self) -> DeviceList {

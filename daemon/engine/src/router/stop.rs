@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use ipc_schema::error::Reason;
 
-use super::{Effect, OutsideTicket, Router, connected::Waiting};
+use super::{
+    Effect, OutsideTicket, Router,
+    waiting::{StopNumber, Waiting},
+};
 use crate::{
     command::{Answer, StopTarget, StopWhat},
     device::{DeviceCommand, StopCause, StopScope},
@@ -20,10 +23,6 @@ pub(super) struct Stops {
     waiting: BTreeMap<StopNumber, Waited>,
     last: u64,
 }
-
-/// One stop, as the devices that are parts of it know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StopNumber(u64);
 
 #[derive(Debug)]
 struct Waited {

@@ -9,11 +9,12 @@ use ipc_schema::{
     version::{SpecVersion, VersionError},
 };
 
-use super::{Effect, Form, Hello, Request, voice::Voice};
+use super::{Effect, Form, voice::Voice};
 use crate::{
     command::Answer,
     dialect::{self, Shape},
     fault::Fault,
+    request::{Hello, Request},
     view::DeviceList,
     vocabulary::RequestId,
 };

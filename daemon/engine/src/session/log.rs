@@ -2,27 +2,7 @@
 //! of a scan, its pings. Nothing of what other clients do is in it; that is in the log of the service, which is its user's.
 
 use super::{Effect, voice::Voice};
-use crate::{command::Event, fault::Fault, vocabulary::RequestId};
-
-/// How much a client wants to be told, in rising order; also how grave a line is. The names are those of the spec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum LogLevel {
-    /// Nothing.
-    #[default]
-    Off,
-    /// The service cannot go on. It says so by ending the session, never in a line.
-    Fatal,
-    /// A request failed.
-    Error,
-    /// Nothing at present.
-    Warn,
-    /// A device came or went, a scan ended.
-    Info,
-    /// A ping came.
-    Debug,
-    /// Nothing at present.
-    Trace,
-}
+use crate::{command::Event, fault::Fault, request::LogLevel, vocabulary::RequestId};
 
 /// The lines of one session: up to which level they are told.
 #[derive(Debug, Clone, Copy, Default)]

@@ -14,90 +14,24 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ipc_schema::{
-    codec,
-    error::Reason,
-    extension::{Extension, Extensions},
-    version::SpecVersion,
-};
+use ipc_schema::{codec, error::Reason, extension::Extension};
 
+pub use self::settings::{Form, Limits, Settings};
 use self::{
     hello::Awaiting,
     open::{Next, Open},
     voice::Voice,
 };
-pub use self::{
-    log::LogLevel,
-    settings::{Form, Limits, Settings},
-};
 use crate::{
-    command::{Command, Event, Outcome},
+    client::Introduction,
+    command::{Dispatch, Event, Outcome},
     fault::Fault,
-    router::Introduction,
+    request::{Hello, Request, Welcome},
     view::DeviceList,
     vocabulary::{RequestId, Ticket},
 };
-
-/// What a client asks for, in whatever version and on whatever front.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Request {
-    /// The handshake.
-    Hello(Hello),
-    /// Move the ping deadline.
-    Ping,
-    /// End the session: `Ok`, then the end.
-    Disconnect,
-    /// `Test` of v0 and v1: the same text back, or an error for the text `Error`.
-    Echo(String),
-    /// `RequestLog` of v0 and v1: lines about this session, up to a level, from now on.
-    Log(LogLevel),
-    /// For the router.
-    Command(Command),
-}
-
-/// What a client says of itself in its handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// Free text, for people; may be empty.
-    pub client_name: String,
-    /// The version it wants to speak.
-    pub version: SpecVersion,
-    /// Names of the extensions it wants. Names that nobody knows are passed over.
-    pub extensions: Vec<String>,
-    /// The ping limit it wants, if it asks for extension `ping-time`. Never longer than the server's.
-    pub ping_time: Option<Duration>,
-}
-
-impl Hello {
-    /// The handshake of a version that knows no extensions.
-    #[must_use]
-    pub const fn without_extensions(client_name: String, version: SpecVersion) -> Self {
-        Self { client_name, version, extensions: Vec::new(), ping_time: None }
-    }
-}
-
-/// What the handshake came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Welcome {
-    /// How the service calls itself.
-    pub server_name: std::sync::Arc<str>,
-    /// The version that the session speaks: the client's.
-    pub version: SpecVersion,
-    /// The longest time between two pings; `None` when none are needed.
-    pub ping_limit: Option<Duration>,
-    /// What was granted; `None` for a client that asked for nothing.
-    pub extensions: Option<Extensions>,
-}
-
-impl Welcome {
-    /// The ping limit in the words of every version: milliseconds, 0 for none. A limit below one millisecond counts as one.
-    #[must_use]
-    pub fn max_ping_ms(&self) -> u32 {
-        self.ping_limit.map_or(0, |limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX).max(1))
-    }
-}
 
 /// What a session is told by the loop around it.
 #[derive(Debug)]
@@ -154,15 +88,6 @@ pub enum Effect {
     Dispatch(Vec<Dispatch>),
     /// The session has ended. Send what was to be sent, close the connection, drop the link to the hub. Nothing follows.
     Closed(End),
-}
-
-/// A command on its way to the router.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dispatch {
-    /// The number by which the session will know the answer.
-    pub ticket: Ticket,
-    /// The command.
-    pub command: Command,
 }
 
 /// What a typed front is told.

@@ -9,15 +9,16 @@ use ipc_schema::{
 };
 
 use super::{
-    Dispatch, Effect, Form, Limits, Request,
+    Effect, Form, Limits,
     log::Log,
     pending::{Pending, Requested},
     voice::Voice,
 };
 use crate::{
-    command::{Answer, Command, Event, Outcome},
+    command::{Answer, Command, Dispatch, Event, Outcome},
     dialect::{self, Asked, Shape},
     fault::Fault,
+    request::Request,
     view::DeviceList,
     vocabulary::{RequestId, Ticket},
 };

@@ -1,17 +1,20 @@
 //! How a session speaks: in which form, version and class of error. It decides nothing.
 
+use std::sync::Arc;
+
 use ipc_schema::{
     codec,
     extension::{Extension, Extensions},
     version::SpecVersion,
 };
 
-use super::{Effect, Form, LogLevel, Told, Welcome};
+use super::{Effect, Form, Told};
 use crate::{
-    command::{Event, Outcome},
+    command::{Answer, Event, Outcome},
     dialect::{self, Failure, Reply, Shape},
     fault::Fault,
-    view::DeviceList,
+    request::{LogLevel, Welcome},
+    view::{self, DeviceList},
     vocabulary::RequestId,
 };
 
@@ -46,6 +49,10 @@ impl Voice {
         match self.form {
             Form::Typed => Some(Effect::Tell(Told::Reply { id, outcome })),
             Form::Bytes(encoding) => match &outcome {
+                Ok(Answer::Devices(list)) if !self.shows_signal() => {
+                    let answer = Answer::Devices(view::without_signal(list));
+                    self.send(encoding, id, Reply::Answer(&answer, shape), devices)
+                }
                 Ok(answer) => self.send(encoding, id, Reply::Answer(answer, shape), devices),
                 Err(fault) => self.send(encoding, id, Reply::Error(self.failure(fault)), devices),
             },
@@ -82,6 +89,20 @@ impl Voice {
 
     /// `None` for an event that the version has no message for.
     pub(super) fn event(self, event: &Event, devices: &DeviceList) -> Option<Effect> {
+        let without_signal;
+        let event = match (event, self.form) {
+            (Event::DeviceAdded { device, devices }, Form::Bytes(_)) if !self.shows_signal() => {
+                let (device, devices) = (Arc::new(device.without_signal()), view::without_signal(devices));
+                without_signal = Event::DeviceAdded { device, devices };
+                &without_signal
+            }
+            (Event::DeviceRemoved { device, devices }, Form::Bytes(_)) if !self.shows_signal() => {
+                let devices = view::without_signal(devices);
+                without_signal = Event::DeviceRemoved { device: *device, devices };
+                &without_signal
+            }
+            (event, _) => event,
+        };
         match self.form {
             Form::Typed => Some(Effect::Tell(Told::Event(event.clone()))),
             Form::Bytes(encoding) => match dialect::write_event(self.version, encoding, event, devices)? {
@@ -91,6 +112,17 @@ impl Voice {
                     None
                 }
             },
+        }
+    }
+
+    /// Whether the strength of the signal is among the inputs that this client is shown. Common clients of v3 and v4 do not know the
+    /// name that the spec gives it, and take no device at all from a list that has it. A client may ask for it all the same.
+    const fn shows_signal(self) -> bool {
+        match self.version {
+            SpecVersion::V4 => self.granted.contains(Extension::Rssi),
+            SpecVersion::V3 => false,
+            // It has a message of its own in v2; v0 and v1 have no inputs.
+            SpecVersion::V0 | SpecVersion::V1 | SpecVersion::V2 => true,
         }
     }
 

@@ -6,11 +6,11 @@ use ipc_schema::v4::{self, ServerMessage};
 
 use super::output_type;
 use crate::{
+    client::Introduction,
     monitor::{
         ClientStatus, DeviceState, DeviceStatus, MonitorAnswer, OutputState, ScanWish, Status,
         TransportState, TransportStatus,
     },
-    router::Introduction,
     vocabulary::{RequestId, SessionId},
 };
 

@@ -17,6 +17,7 @@ use ipc_schema::{error::Reason, version::SpecVersion};
 
 use super::*;
 use crate::{
+    client::Front,
     command::{Answer, Command, Setting, StopTarget, StopWhat},
     definition::{
         model::{Output, OutputRule},

@@ -13,11 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipc_schema::{codec, error::Reason, extension::Extensions};
+use ipc_schema::{codec, error::Reason, extension::Extensions, version::SpecVersion};
 
 use super::*;
 use crate::{
-    command::{Answer, Reading, StopTarget},
+    command::{Answer, Command, Reading, StopTarget},
     view::{DeviceView, FeatureView, OutputView},
     vocabulary::{DeviceIndex, FeatureIndex, InputKind, OutputKind, Range},
 };
