@@ -4,7 +4,6 @@
 //! person does with sticks and buttons is not read. Off unless configured, since games drive the same motors.
 
 use std::{
-    collections::BTreeSet,
     fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -31,7 +30,7 @@ use tokio::{
 
 use super::{
     Access, Discovered, Discovery, Opened, Opener, Transport, TransportEvent, TransportFault,
-    nodes::{self, Nodes, distinct},
+    nodes::{self, Nodes, Plugged},
     ready::waitable,
     thread::{self, Worker},
     visits::{Visit, Visits},
@@ -130,8 +129,7 @@ impl Nodes for Controllers {
         "input"
     }
 
-    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Discovered>> {
-        let mut taken = BTreeSet::new();
+    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Plugged>> {
         let mut found = Vec::new();
         for controller in self.list()? {
             let (vendor, product) = controller.ids;
@@ -144,15 +142,19 @@ impl Nodes for Controllers {
                 Some(number) => format!("{vendor:04x}:{product:04x}:{number}"),
                 None => format!("{vendor:04x}:{product:04x}"),
             };
-            found.push(Discovered {
-                transport: NAME,
-                advertisement: Advertisement::Gamepad { name: controller.name },
-                address: distinct(address, &mut taken),
-                opener: Box::new(ControllerOpener {
-                    node: format!("/dev/input/{}", controller.event),
-                    battery: controller.battery,
-                    visits: visits.clone(),
-                }),
+            let node = format!("/dev/input/{}", controller.event);
+            found.push(Plugged {
+                key: node.clone(),
+                discovered: Discovered {
+                    transport: NAME,
+                    advertisement: Advertisement::Gamepad { name: controller.name },
+                    address,
+                    opener: Box::new(ControllerOpener {
+                        node,
+                        battery: controller.battery,
+                        visits: visits.clone(),
+                    }),
+                },
             });
         }
         Ok(found)
@@ -183,7 +185,7 @@ impl Opener for ControllerOpener {
             Access::Gamepad => {}
             Access::Bluetooth { .. }
             | Access::Serial(_)
-            | Access::Hid
+            | Access::Hid(_)
             | Access::WebSocket
             | Access::Simulated => {
                 return Err(TransportFault::Refused(

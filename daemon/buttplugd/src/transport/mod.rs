@@ -21,6 +21,8 @@ mod thread;
 mod uevent;
 mod visits;
 
+use std::{collections::BTreeSet, fmt};
+
 use async_trait::async_trait;
 pub use engine::monitor::{Finds, ScanWish, TransportState, TransportStatus};
 use engine::{
@@ -41,6 +43,11 @@ pub trait Transport: Send {
     /// Which of the candidates of [`Access::Bluetooth`] it was opened as, counted from 0. A transport around another asks that one.
     fn candidate(&self) -> usize {
         0
+    }
+
+    /// The address on the air of a device that its bus calls something else. It may be in packets, so that recordings hide it.
+    fn radio_address(&self) -> Option<String> {
+        None
     }
 
     /// Sends a packet. `Ok` means that the bus accepted it.
@@ -69,7 +76,7 @@ pub enum TransportEvent {
         /// The bytes.
         data: Vec<u8>,
     },
-    /// The strength of the signal changed, in dBm.
+    /// The radio heard the device with this strength, in dBm; of a device that was seen before it was opened, that comes first.
     Rssi(i16),
     /// The path is gone; nothing follows.
     Lost(TransportFault),
@@ -84,12 +91,15 @@ pub enum TransportFault {
     /// The bus did not answer in time.
     #[error("no answer within {0} ms")]
     TimedOut(u64),
-    /// The device has no such endpoint.
+    /// The device has no such endpoint. When a path is opened: it is not such as the protocol needs.
     #[error("the device has no endpoint `{0}`")]
     NoEndpoint(String),
     /// The user may not open it; the text names the rule, group or service that would mend it.
     #[error("not allowed: {0}")]
     NotAllowed(String),
+    /// The device wants to be paired first, and the service could not; the text says what the user can do.
+    #[error("{0}")]
+    NotPaired(String),
     /// The bus refused, in its own words.
     #[error("{0}")]
     Refused(String),
@@ -109,14 +119,34 @@ pub enum Access {
     },
     /// A serial port.
     Serial(SerialSettings),
-    /// A HID device: one endpoint `tx` for output reports, one `rx` for input reports.
-    Hid,
+    /// A HID device, or the part of it that is named: one endpoint `tx` for output reports, one `rx` for input reports.
+    Hid(HidPart),
     /// A device that dialled in over WebSocket: endpoints `tx` and `rx`.
     WebSocket,
     /// A game controller: `tx` for the strength of its motors, `rx` for its battery if it has one.
     Gamepad,
     /// A simulated device: the endpoints named.
     Simulated,
+}
+
+/// Which part of a HID device is meant; what is not named is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HidPart {
+    /// The number of the USB interface.
+    pub interface: Option<u8>,
+    /// The usage page of its reports.
+    pub usage_page: Option<u16>,
+    /// The usage on that page.
+    pub usage: Option<u16>,
+}
+
+impl fmt::Display for HidPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interface = self.interface.map(|number| format!("interface {number}"));
+        let page = self.usage_page.map(|page| format!("usage page {page:04x}"));
+        let usage = self.usage.map(|usage| format!("usage {usage:04x}"));
+        f.write_str(&[interface, page, usage].into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// How a serial port is set.
@@ -142,7 +172,18 @@ pub struct Opened {
 
 /// Something that can be opened, once.
 #[async_trait]
-pub trait Opener: Send {
+pub trait Opener: Send + Sync {
+    /// The protocol that the device is known to speak, where that is known before it is opened.
+    fn protocol(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the bus tells of the device only when that shows itself. Others tell of all that is plugged in whenever they look, open or
+    /// not, and look again when a path has ended.
+    fn shows_itself(&self) -> bool {
+        false
+    }
+
     /// Opens the path. Has a time limit of its own.
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault>;
 }
@@ -165,8 +206,41 @@ pub enum FromTransport {
     Status(TransportStatus),
     /// A device is there. May be said again while it is: a device that is already open is not opened again.
     Discovered(Discovered),
+    /// A device is not there any more. Only buses say it whose devices are opened by a name that another may have next.
+    Gone {
+        /// The bus.
+        transport: &'static str,
+        /// The address of the device.
+        address: String,
+    },
     /// A scan ended by itself; the bus has nothing more to find.
     ScanEnded(&'static str),
+}
+
+/// What Bluetooth is to look for, which can tell devices apart by their addresses before it opens them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Whether there is to be a scan.
+    pub scan: ScanWish,
+    /// Of which devices it is to tell, scan or not.
+    pub whom: Whom,
+}
+
+impl Search {
+    /// Nobody looks for anything.
+    #[must_use]
+    pub const fn rest() -> Self {
+        Self { scan: ScanWish::Rest, whom: Whom::These(BTreeSet::new()) }
+    }
+}
+
+/// Of which devices Bluetooth is to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// Of all.
+    Anyone,
+    /// Of those with these addresses: they are looked for, and no client scans.
+    These(BTreeSet<String>),
 }
 
 /// What every bus runs on: the wish to scan, and where to tell.

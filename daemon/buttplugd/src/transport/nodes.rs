@@ -3,7 +3,12 @@
 //! What is there and how it is opened is the part of [`Nodes`]. Whether a device is wanted is decided by whoever is told of it.
 
 use std::{
-    collections::BTreeSet, fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
 };
 
 use engine::definition::catalogue::Catalogue;
@@ -26,6 +31,14 @@ const RETURN: Duration = Duration::from_secs(1);
 /// The time between two looks where the kernel cannot be listened to.
 const POLL: Duration = Duration::from_secs(5);
 
+/// A device that is plugged in.
+pub(super) struct Plugged {
+    /// Tells it apart as long as it is plugged in: its node, its folder.
+    pub(super) key: String,
+    /// It, with the address that it would have if no other had the same.
+    pub(super) discovered: Discovered,
+}
+
 /// A kind of device files.
 pub(super) trait Nodes: Send {
     /// The name of the bus.
@@ -36,7 +49,7 @@ pub(super) trait Nodes: Send {
     ///
     /// # Errors
     /// The system does not tell.
-    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Discovered>>;
+    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Plugged>>;
     /// Paths whose coming and going the kernel does not tell.
     fn places(&self, _: &Catalogue) -> Vec<PathBuf> {
         Vec::new()
@@ -65,6 +78,7 @@ pub(super) async fn run(
     let mut bus = Bus {
         nodes,
         visits,
+        addresses: Addresses::default(),
         open: BTreeSet::new(),
         denied: BTreeSet::new(),
         deaf,
@@ -136,6 +150,7 @@ struct Over;
 struct Bus<N> {
     nodes: N,
     visits: Visits,
+    addresses: Addresses,
     open: BTreeSet<String>,
     denied: BTreeSet<String>,
     /// Why the kernel cannot be listened to.
@@ -150,7 +165,11 @@ impl<N: Nodes> Bus<N> {
         match self.nodes.look(catalogue, &self.visits) {
             Ok(found) => {
                 self.say(None).await?;
-                for discovered in found {
+                for address in self.addresses.take_back(&found) {
+                    let gone = FromTransport::Gone { transport: self.nodes.bus(), address };
+                    self.tell.send(gone).await.map_err(|_| Over)?;
+                }
+                for discovered in self.addresses.give(found) {
                     self.tell.send(FromTransport::Discovered(discovered)).await.map_err(|_| Over)?;
                 }
                 Ok(())
@@ -246,13 +265,114 @@ pub(super) fn group_of(node: &str) -> Option<String> {
     (!["root", "nogroup", "nobody"].contains(&name.as_str())).then_some(name)
 }
 
-/// A name that no other of the same look has: the second of two that look alike gets a number.
-pub(super) fn distinct(address: String, taken: &mut BTreeSet<String>) -> String {
-    let mut distinct = address.clone();
+/// What devices go by. Of two that look alike the second gets a number, and each keeps what it has until it is pulled out: else the
+/// one that stays would be taken for the other, and get its commands.
+#[derive(Debug, Default)]
+struct Addresses {
+    /// By key: the address that it would have alone, and that which it has.
+    given: BTreeMap<String, (String, String)>,
+}
+
+impl Addresses {
+    /// Takes their addresses from those that are not plugged in any more, or are others by now.
+    fn take_back(&mut self, plugged: &[Plugged]) -> Vec<String> {
+        let alone: BTreeMap<_, _> =
+            plugged.iter().map(|one| (one.key.as_str(), &one.discovered.address)).collect();
+        let mut gone = Vec::new();
+        self.given.retain(|key, (own, address)| {
+            let is_there = alone.get(key.as_str()) == Some(&&*own);
+            if !is_there {
+                gone.push(std::mem::take(address));
+            }
+            is_there
+        });
+        gone
+    }
+
+    /// Gives all that is plugged in their addresses.
+    fn give(&mut self, plugged: Vec<Plugged>) -> Vec<Discovered> {
+        let mut taken: BTreeSet<String> = self.given.values().map(|(_, address)| address.clone()).collect();
+        let give = |Plugged { key, mut discovered }: Plugged| {
+            let own = std::mem::take(&mut discovered.address);
+            let (_, address) = self.given.entry(key).or_insert_with(|| {
+                let address = distinct(&own, &mut taken);
+                (own, address)
+            });
+            discovered.address = address.clone();
+            discovered
+        };
+        plugged.into_iter().map(give).collect()
+    }
+}
+
+/// The address, with a number if it is taken.
+fn distinct(address: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut distinct = address.to_owned();
     let mut number = 2;
     while !taken.insert(distinct.clone()) {
         distinct = format!("{address}#{number}");
         number += 1;
     }
     distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::advertisement::Advertisement;
+
+    use super::{
+        super::{Access, Opened, Opener, TransportFault},
+        *,
+    };
+
+    struct NoWay;
+
+    #[async_trait::async_trait]
+    impl Opener for NoWay {
+        async fn open(self: Box<Self>, _: &Access) -> Result<Opened, TransportFault> {
+            Err(TransportFault::Refused("not in this test".into()))
+        }
+    }
+
+    /// What is given, and what was taken back before.
+    fn look(addresses: &mut Addresses, plugged: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+        let plugged = plugged.iter().map(|(key, address)| Plugged {
+            key: (*key).to_owned(),
+            discovered: Discovered {
+                transport: "hid",
+                advertisement: Advertisement::Simulated { name: String::new() },
+                address: (*address).to_owned(),
+                opener: Box::new(NoWay),
+            },
+        });
+        let plugged: Vec<_> = plugged.collect();
+        let gone = addresses.take_back(&plugged);
+        (addresses.give(plugged).into_iter().map(|one| one.address).collect(), gone)
+    }
+
+    fn give(addresses: &mut Addresses, plugged: &[(&str, &str)]) -> Vec<String> {
+        look(addresses, plugged).0
+    }
+
+    #[test]
+    fn of_devices_that_look_alike_each_keeps_its_address_until_it_is_pulled_out() {
+        let mut addresses = Addresses::default();
+        let (a, b, c) = (("a", "same"), ("b", "same"), ("c", "same"));
+        assert_eq!(give(&mut addresses, &[a, b, c, ("d", "other")]), ["same", "same#2", "same#3", "other"]);
+        assert_eq!(give(&mut addresses, &[c, b]), ["same#3", "same#2"]);
+        assert_eq!(give(&mut addresses, &[("e", "same"), b, c]), ["same", "same#2", "same#3"]);
+        assert_eq!(give(&mut addresses, &[("b", "other"), c]), ["other", "same#3"], "another in its place");
+        assert_eq!(give(&mut addresses, &[]), [""; 0]);
+        assert_eq!(give(&mut addresses, &[c, a]), ["same", "same#2"]);
+    }
+
+    #[test]
+    fn an_address_is_taken_back_when_nothing_that_has_it_is_plugged_in() {
+        let mut addresses = Addresses::default();
+        let (a, b) = (("a", "one"), ("b", "other"));
+        assert_eq!(look(&mut addresses, &[a, b]).1, [""; 0]);
+        assert_eq!(look(&mut addresses, &[a, b]).1, [""; 0]);
+        assert_eq!(look(&mut addresses, &[("a", "third"), b]).1, ["one"], "another at its node");
+        assert_eq!(look(&mut addresses, &[]).1, ["third", "other"]);
+    }
 }

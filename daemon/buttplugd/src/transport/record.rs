@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::protocol::{Endpoint, WriteKind};
+use engine::{
+    protocol::{Endpoint, WriteKind},
+    recording::{Head, Redaction, Step, What, line},
+};
 use tokio::time::Instant;
 
-use super::{
-    Transport, TransportEvent, TransportFault,
-    recording::{Head, Redaction, Step, What, line, result},
-};
+use super::{Transport, TransportEvent, TransportFault, recording::result};
 
 /// Steps of a bring-up that are kept: several times as many as any protocol needs.
 const BRING_UP_MAX: usize = 256;

@@ -6,13 +6,16 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine::protocol::{Endpoint, WriteKind};
+use engine::{
+    protocol::{Endpoint, WriteKind},
+    recording::{Recording, Step, What},
+};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use super::{
     Access, Discovered, Discovery, Finds, FromTransport, Opened, Opener, ScanWish, Transport, TransportEvent,
     TransportFault, TransportState, TransportStatus,
-    recording::{Recording, RecordingError, Step, What},
+    recording::{self, RecordingError, outcome, recorded_bus},
 };
 
 /// The name of the bus.
@@ -27,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// # Errors
 /// For the first file that is none.
 pub fn load(files: &[impl AsRef<Path>]) -> Result<Vec<Recording>, RecordingError> {
-    files.iter().map(|file| Recording::load(file.as_ref())).collect()
+    files.iter().map(|file| recording::load(file.as_ref())).collect()
 }
 
 /// Shows the recorded devices whenever a client scans, until nobody listens any more.
@@ -64,7 +67,7 @@ fn discovered(number: u32, recording: &Arc<Recording>) -> Discovered {
     let place = format!("{NAME} {number}");
     Discovered {
         // The bus that it was on: pauses between packets depend on it.
-        transport: head.shown.transport(),
+        transport: recorded_bus(head),
         advertisement: head.shown.advertisement(&place),
         address: head.address.clone().unwrap_or(place),
         opener: Box::new(ReplayOpener { recording: Arc::clone(recording) }),
@@ -77,6 +80,10 @@ struct ReplayOpener {
 
 #[async_trait]
 impl Opener for ReplayOpener {
+    fn protocol(&self) -> Option<&str> {
+        Some(self.recording.head.recognised_for()).filter(|protocol| !protocol.is_empty())
+    }
+
     async fn open(self: Box<Self>, _: &Access) -> Result<Opened, TransportFault> {
         let (tell, events) = mpsc::channel(EVENT_QUEUE);
         let mut player = Player {
@@ -117,7 +124,7 @@ impl Player {
         let steps = &recording.steps;
         let fits = |at: &usize| steps.get(*at).is_some_and(|step| wanted(&step.what));
         // What failed does not fail for ever: a stop is tried until it is taken.
-        let went_well = |at: &usize| steps.get(*at).is_some_and(|step| step.outcome().is_ok());
+        let went_well = |at: &usize| steps.get(*at).is_some_and(|step| outcome(step).is_ok());
         let found = (self.at..steps.len())
             .find(fits)
             .or_else(|| (0..self.at).find(|at| fits(at) && went_well(at)))?;
@@ -189,7 +196,7 @@ impl Transport for Player {
             matches!(what, What::Write { endpoint: known, hex, .. } if known == endpoint && hex == data)
         });
         match step {
-            Some(step) => step.outcome(),
+            Some(step) => outcome(&step),
             None => {
                 self.wonder("packet", endpoint);
                 Ok(())
@@ -201,7 +208,7 @@ impl Transport for Player {
         let step = self.find(|what| matches!(what, What::Read { endpoint: known, .. } if known == endpoint));
         match step {
             Some(step) => {
-                step.outcome()?;
+                outcome(&step)?;
                 match step.what {
                     What::Read { hex, .. } => Ok(hex),
                     other => Err(TransportFault::Refused(format!("{other:?} is no read"))),
@@ -214,7 +221,7 @@ impl Transport for Player {
     async fn subscribe(&mut self, endpoint: &str) -> Result<(), TransportFault> {
         let step = self.find(|what| matches!(what, What::Subscribe { endpoint: known } if known == endpoint));
         match step {
-            Some(step) => step.outcome(),
+            Some(step) => outcome(&step),
             None => {
                 self.wonder("subscription", endpoint);
                 Ok(())
@@ -226,7 +233,7 @@ impl Transport for Player {
         let step =
             self.find(|what| matches!(what, What::Unsubscribe { endpoint: known } if known == endpoint));
         // The end of a subscription is not worth a word.
-        step.map_or(Ok(()), |step| step.outcome())
+        step.map_or(Ok(()), |step| outcome(&step))
     }
 
     async fn close(self: Box<Self>) {}
@@ -234,7 +241,7 @@ impl Transport for Player {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::dongle, *};
 
     const TEXT: &str = r#"{"format":"buttplugd-recording","version":1,"transport":"simulated","name":"s","endpoints":["tx","rx"],"protocol":"p","model":"m"}
 {"at_ms":0,"notify":{"endpoint":"rx","hex":"00"}}
@@ -250,12 +257,27 @@ mod tests {
     const KIND: WriteKind = WriteKind::WithoutResponse;
 
     async fn open() -> Opened {
-        let recording = Arc::new(Recording::parse(TEXT, "f").unwrap());
+        let recording = Arc::new(Recording::parse(TEXT).unwrap());
         Box::new(ReplayOpener { recording }).open(&Access::Simulated).await.unwrap()
     }
 
     fn notified(data: u8) -> Option<TransportEvent> {
         Some(TransportEvent::Notified { endpoint: Endpoint::from("rx"), data: vec![data] })
+    }
+
+    #[test]
+    fn a_device_is_shown_on_the_bus_that_it_was_on_and_as_what_it_was_recognised_for() {
+        let shown = |members: &str| {
+            let head = r#"{"format":"buttplugd-recording","version":1,"transport":"bluetooth","endpoints":["tx"],"model":"m","#;
+            let recording = Recording::parse(&format!("{head}{members}}}")).unwrap();
+            let shown = discovered(1, &Arc::new(recording));
+            (shown.transport, shown.opener.protocol().map(str::to_owned))
+        };
+        assert_eq!(shown(r#""protocol":"p""#), ("bluetooth", Some("p".into())));
+        assert_eq!(
+            shown(r#""protocol":"p","opened_for":"q","bus":"lovense-dongle""#),
+            (dongle::NAME, Some("q".into()))
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,7 +26,8 @@ pub(super) async fn once<T: Send + 'static>(
     in_time(limit, result).await
 }
 
-fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), TransportFault> {
+/// Does one thing on a thread of its own that nobody waits for.
+pub(super) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), TransportFault> {
     let started: io::Result<_> = thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map(drop).map_err(|error| TransportFault::Refused(format!("no thread can be started: {error}")))
 }

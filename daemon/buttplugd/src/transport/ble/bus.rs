@@ -2,7 +2,7 @@
 //!
 //! It asks nothing of BlueZ itself, since that would start it where it is not wanted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dbus::{
     Message,
@@ -40,13 +40,13 @@ pub(super) enum BusState {
     Lost,
 }
 
-/// Watches BlueZ from a new connection to the system bus, until the runtime ends.
+/// Watches BlueZ from a new connection to the system bus, until the runtime ends. The connection is given too.
 ///
 /// Blocks while it connects.
 ///
 /// # Errors
 /// The system bus cannot be reached.
-pub(super) async fn watch() -> Result<watch::Receiver<Seen>, dbus::Error> {
+pub(super) async fn watch() -> Result<(watch::Receiver<Seen>, Arc<SyncConnection>), dbus::Error> {
     let (resource, connection) = dbus_tokio::connection::new_system_sync()?;
     connection.set_signal_match_mode(true);
     let (tell, seen) = watch::channel(Seen { owner: None, adapters: 0, bus: BusState::Up });
@@ -80,7 +80,7 @@ pub(super) async fn watch() -> Result<watch::Receiver<Seen>, dbus::Error> {
     connection.add_match_no_cb(OWNER_RULE).await?;
     connection.add_match_no_cb(OBJECTS_RULE).await?;
 
-    let proxy = Proxy::new("org.freedesktop.DBus", "/org/freedesktop/DBus", LIMIT, connection);
+    let proxy = Proxy::new("org.freedesktop.DBus", "/org/freedesktop/DBus", LIMIT, connection.clone());
     let owner: Result<(String,), _> =
         proxy.method_call("org.freedesktop.DBus", "GetNameOwner", (BLUEZ,)).await;
     match owner {
@@ -91,7 +91,7 @@ pub(super) async fn watch() -> Result<watch::Receiver<Seen>, dbus::Error> {
         Err(error) if error.name() == Some("org.freedesktop.DBus.Error.NameHasNoOwner") => {}
         Err(error) => return Err(error),
     }
-    Ok(seen)
+    Ok((seen, connection))
 }
 
 /// Whether a signal tells of an adapter: `/org/bluez/hci0`, and nothing below it.

@@ -12,6 +12,15 @@ use super::super::TransportFault;
 const WANTS_PAIRING: [&str; 6] =
     ["Not paired", "Not Paired", "ATT error: 0x05", "ATT error: 0x08", "ATT error: 0x0c", "ATT error: 0x0f"];
 
+/// Names of errors of BlueZ that say it too.
+const UNPAIRED: [&str; 5] = [
+    "AuthenticationFailed",
+    "AuthenticationCanceled",
+    "AuthenticationRejected",
+    "AuthenticationTimeout",
+    "NotAuthorized",
+];
+
 /// The name and text of the D-Bus error behind an error of btleplug, if there is one.
 pub(super) fn dbus_error(error: &btleplug::Error) -> Option<(&str, &str)> {
     let btleplug::Error::Other(inner) = error else { return None };
@@ -45,9 +54,19 @@ pub(super) fn fault(error: &btleplug::Error, address: &str) -> TransportFault {
     classify(name, text, address)
 }
 
+/// Whether an error says that the device wants to be paired.
+pub(super) fn wants_pairing(error: &btleplug::Error) -> bool {
+    dbus_error(error).is_some_and(|(name, text)| is_unpaired(name, text))
+}
+
+fn is_unpaired(name: &str, text: &str) -> bool {
+    let by_name = name.strip_prefix("org.bluez.Error.").is_some_and(|short| UNPAIRED.contains(&short));
+    by_name || WANTS_PAIRING.iter().any(|sign| text.contains(sign))
+}
+
 fn classify(name: &str, text: &str, address: &str) -> TransportFault {
-    if WANTS_PAIRING.iter().any(|sign| text.contains(sign)) {
-        return TransportFault::NotAllowed(format!(
+    if is_unpaired(name, text) {
+        return TransportFault::NotPaired(format!(
             "the device wants to be paired first: `bluetoothctl pair {address}` ({text})"
         ));
     }
@@ -65,13 +84,6 @@ fn classify(name: &str, text: &str, address: &str) -> TransportFault {
         "NoReply" | "Timeout" | "TimedOut" => {
             TransportFault::Disconnected(format!("BlueZ did not answer: {text}"))
         }
-        "AuthenticationFailed"
-        | "AuthenticationCanceled"
-        | "AuthenticationRejected"
-        | "AuthenticationTimeout"
-        | "NotAuthorized" => TransportFault::NotAllowed(format!(
-            "the device wants to be paired first: `bluetoothctl pair {address}` ({text})"
-        )),
         "AccessDenied" | "NotPermitted" => TransportFault::NotAllowed(text.to_owned()),
         short => TransportFault::Refused(format!("BlueZ: {text} ({short})")),
     }
@@ -116,7 +128,8 @@ mod tests {
             ("org.bluez.Error.AuthenticationFailed", "Authentication Failed"),
         ] {
             let fault = classify(name, text, ADDRESS);
-            let says = matches!(&fault, TransportFault::NotAllowed(text) if text.contains("bluetoothctl pair F0:F1"));
+            let says =
+                matches!(&fault, TransportFault::NotPaired(text) if text.contains("bluetoothctl pair F0:F1"));
             assert!(says, "{fault:?}");
         }
     }

@@ -1,107 +1,39 @@
-//! An open link: the half that the device's task holds, and the half that speaks to BlueZ on the link's own thread.
+//! An open link: the half that lives on the link's own thread, where all that BlueZ says of the device arrives.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
-use async_trait::async_trait;
 use btleplug::{
     api::{Peripheral as _, ValueNotification},
     platform::{Peripheral, PeripheralId},
 };
-use engine::protocol::{Endpoint, WriteKind};
-use futures_util::{Stream, StreamExt as _};
+use engine::protocol::Endpoint;
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 
 use super::{
-    super::{Transport, TransportEvent, TransportFault},
-    endpoints::{Endpoints, write_type},
-    fault::within,
+    super::{TransportEvent, TransportFault},
+    asked::{Asked, PAIRING_GUESS, Turn},
+    endpoints::Endpoints,
+    fault::{fault, milliseconds, wants_pairing, within},
     links::{Links, News},
+    pairing,
+    request::{CLOSE_LIMIT, Guess, Pairing, Reply, Request, TRANSFER_LIMIT},
 };
+use crate::limit::Limit;
 
-/// A write or read that the device does not answer for so long will not be answered: the attribute protocol itself ends
-/// the link after 30 s.
-const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
-
-/// For saying good-bye.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// Events that wait for the device's task. More than a device sends in a second; beyond it the newest are dropped.
+pub(super) const EVENTS: usize = 256;
 
 pub(super) type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + Send>>;
-
-type Reply<T> = oneshot::Sender<Result<T, TransportFault>>;
-
-/// What the device's task asks of the link's thread.
-pub(super) enum Request {
-    Write { endpoint: String, data: Vec<u8>, kind: WriteKind, reply: Reply<()> },
-    Read { endpoint: String, max_len: u32, reply: Reply<Vec<u8>> },
-    Subscribe { endpoint: String, reply: Reply<()> },
-    Unsubscribe { endpoint: String, reply: Reply<()> },
-    Close { done: oneshot::Sender<()> },
-}
-
-/// The half that the device's task holds. Dropping it hangs up, as closing it does.
-pub(super) struct LinkTransport {
-    requests: mpsc::Sender<Request>,
-    endpoints: Vec<Endpoint>,
-    candidate: usize,
-}
-
-impl LinkTransport {
-    pub(super) fn new(requests: mpsc::Sender<Request>, endpoints: Vec<Endpoint>, candidate: usize) -> Self {
-        Self { requests, endpoints, candidate }
-    }
-
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, TransportFault> {
-        let gone = || TransportFault::Disconnected("the link is broken".into());
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
-    }
-}
-
-#[async_trait]
-impl Transport for LinkTransport {
-    fn endpoints(&self) -> Vec<Endpoint> {
-        self.endpoints.clone()
-    }
-
-    fn candidate(&self) -> usize {
-        self.candidate
-    }
-
-    async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault> {
-        let (endpoint, data) = (endpoint.to_owned(), data.to_vec());
-        self.ask(|reply| Request::Write { endpoint, data, kind, reply }).await
-    }
-
-    async fn read(&mut self, endpoint: &str, max_len: u32) -> Result<Vec<u8>, TransportFault> {
-        let endpoint = endpoint.to_owned();
-        self.ask(|reply| Request::Read { endpoint, max_len, reply }).await
-    }
-
-    async fn subscribe(&mut self, endpoint: &str) -> Result<(), TransportFault> {
-        let endpoint = endpoint.to_owned();
-        self.ask(|reply| Request::Subscribe { endpoint, reply }).await
-    }
-
-    async fn unsubscribe(&mut self, endpoint: &str) -> Result<(), TransportFault> {
-        let endpoint = endpoint.to_owned();
-        self.ask(|reply| Request::Unsubscribe { endpoint, reply }).await
-    }
-
-    async fn close(self: Box<Self>) {
-        let (done, closed) = oneshot::channel();
-        if self.requests.send(Request::Close { done }).await.is_err() {
-            // The link is broken already.
-            return;
-        }
-        if timeout(CLOSE_LIMIT * 2, closed).await.is_err() {
-            tracing::warn!("a Bluetooth link does not close");
-        }
-    }
-}
 
 /// The half that speaks to BlueZ.
 pub(super) struct Link {
@@ -109,9 +41,12 @@ pub(super) struct Link {
     pub(super) address: String,
     pub(super) links: Links,
     pub(super) peripheral: Peripheral,
-    pub(super) endpoints: Endpoints,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) tell: mpsc::Sender<TransportEvent>,
     pub(super) news: watch::Receiver<News>,
+    pub(super) pairing: Cell<Pairing>,
+    pub(super) limit: Cell<Limit>,
+    pub(super) asked: Arc<Asked>,
 }
 
 /// What an operation changed.
@@ -134,10 +69,25 @@ async fn ongoing(running: &mut Option<Running<'_>>) -> Done {
 }
 
 impl Link {
-    /// Serves requests until the link is closed, dropped or broken.
-    pub(super) async fn serve(self, mut requests: mpsc::Receiver<Request>, mut notifications: Notifications) {
+    /// Tells the strength of the advertisement that led here, and gives it back.
+    pub(super) fn tell_signal(&self) -> Option<i16> {
+        let rssi = self.news.borrow().rssi;
+        if let Some(rssi) = rssi {
+            self.report(TransportEvent::Rssi(rssi), &mut 0);
+        }
+        rssi
+    }
+
+    /// Serves requests until the link is closed, dropped or broken. `rssi` is the strength of the signal that was told already.
+    pub(super) async fn serve(
+        self,
+        mut requests: mpsc::Receiver<Request>,
+        mut notifications: Notifications,
+        mut rssi: Option<i16>,
+    ) {
         let mut news = self.news.clone();
-        let mut rssi = None;
+        // There may be newer ones.
+        news.mark_changed();
         let mut subscribed = BTreeSet::new();
         let mut dropped = 0_u64;
         let reason = {
@@ -164,6 +114,11 @@ impl Link {
                         Some(request) => {
                             // A device may notify before the answer to the subscription is here.
                             if let Request::Subscribe { endpoint, .. } = &request {
+                                // What came before is none, above all the value of a read, which BlueZ announces alike.
+                                for _ in 0..EVENTS {
+                                    let Some(Some(old)) = notifications.next().now_or_never() else { break };
+                                    link.notified(old, &subscribed, &mut dropped);
+                                }
                                 subscribed.insert(endpoint.clone());
                             }
                             running = Some(Box::pin(link.perform(request)));
@@ -190,6 +145,7 @@ impl Link {
         };
         match reason {
             Some(reason) => {
+                self.note_end();
                 self.links.lose(&self.id, &reason);
                 // If there is no room, the end of the channel says it too.
                 self.tell.try_send(TransportEvent::Lost(TransportFault::Disconnected(reason))).ok();
@@ -198,8 +154,18 @@ impl Link {
         }
     }
 
+    /// The link ends: if that is over what was asked first of an endpoint, the device may want to be paired.
+    fn note_end(&self) {
+        if self.asked.is_silent() {
+            self.links.hung_up(&self.id);
+        } else {
+            self.links.answered(&self.id);
+        }
+    }
+
     /// Ends the connection. Not a loss: it was wanted.
     pub(super) async fn hang_up(&self) {
+        self.note_end();
         self.links.closing(&self.id);
         if let Err(error) = within(CLOSE_LIMIT, &self.address, self.peripheral.disconnect()).await {
             tracing::debug!(address = self.address, %error, "cannot disconnect");
@@ -207,20 +173,87 @@ impl Link {
         self.links.remove(&self.id);
     }
 
+    /// Does something with the device; where it wants to be paired for that, pairs and does it again.
+    async fn transfer<T, F>(&self, endpoint: &str, call: impl Fn() -> F) -> Result<T, TransportFault>
+    where
+        F: Future<Output = btleplug::Result<T>>,
+    {
+        let turn = self.asked.begin(endpoint);
+        let done = match turn {
+            Turn::First => self.first(call()).await?,
+            Turn::Later => {
+                // It is put back: there is one transfer at a time.
+                let mut limit = self.limit.take();
+                let done = limit.within(TRANSFER_LIMIT, call()).await;
+                self.limit.set(limit);
+                done.ok_or_else(|| TransportFault::TimedOut(milliseconds(TRANSFER_LIMIT)))?
+            }
+        };
+        let done = match done {
+            Ok(done) => done,
+            Err(error)
+                if wants_pairing(&error) && self.pairing.replace(Pairing::Tried) == Pairing::Untried =>
+            {
+                pairing::pair(&self.id, &self.address, &self.links).await?;
+                within(TRANSFER_LIMIT, &self.address, call()).await?
+            }
+            Err(error) => return Err(fault(&error, &self.address)),
+        };
+        if turn == Turn::First {
+            self.asked.answered(endpoint);
+        }
+        Ok(done)
+    }
+
+    /// Waits for an endpoint that has not answered yet. If it does not now, BlueZ may wait for somebody to confirm a pairing that the
+    /// device wants. It goes on with what it was asked for once the device is paired.
+    async fn first<T>(
+        &self,
+        call: impl Future<Output = btleplug::Result<T>>,
+    ) -> Result<btleplug::Result<T>, TransportFault> {
+        let mut call = pin!(call);
+        if let Ok(done) = timeout(PAIRING_GUESS, &mut call).await {
+            return Ok(done);
+        }
+        let limit = tokio::select! {
+            biased;
+            done = &mut call => return Ok(done),
+            guess = self.guess() => guess?.limit(),
+        };
+        timeout(limit, call).await.map_err(|_| TransportFault::TimedOut(milliseconds(TRANSFER_LIMIT)))
+    }
+
+    /// Pairs on suspicion, once.
+    async fn guess(&self) -> Result<Guess, TransportFault> {
+        match self.pairing.replace(Pairing::Tried) {
+            Pairing::Untried => pairing::guess(&self.id, &self.address, &self.links).await,
+            Pairing::Tried => Ok(Guess::Wrong),
+        }
+    }
+
     async fn perform(&self, request: Request) -> Done {
         match request {
-            Request::Write { endpoint, data, kind, reply } => {
-                let written = async {
-                    let place = self.endpoints.characteristic(&endpoint)?;
-                    let kind = write_type(kind, place.properties);
-                    within(TRANSFER_LIMIT, &self.address, self.peripheral.write(place, &data, kind)).await
+            Request::Pair { reply } => {
+                let before = self.pairing.replace(Pairing::Tried);
+                let paired = match before {
+                    Pairing::Untried => pairing::pair(&self.id, &self.address, &self.links).await,
+                    Pairing::Tried => Ok(()),
                 };
-                answer(reply, written.await, || Done::Nothing)
+                answer(reply, paired.map(|()| before), || Done::Nothing)
             }
+            Request::Guess { mut reply } => {
+                let guess = tokio::select! {
+                    guess = self.guess() => guess,
+                    // The packet was taken meanwhile, or given up; the next connection begins with the question.
+                    () = reply.closed() => Ok(Guess::Wrong),
+                };
+                answer(reply, guess, || Done::Nothing)
+            }
+            Request::Lost { reason } => Done::Lost(reason),
             Request::Read { endpoint, max_len, reply } => {
                 let read = async {
                     let place = self.endpoints.characteristic(&endpoint)?;
-                    let mut data = within(TRANSFER_LIMIT, &self.address, self.peripheral.read(place)).await?;
+                    let mut data = self.transfer(&endpoint, || self.peripheral.read(place)).await?;
                     data.truncate(usize::try_from(max_len).unwrap_or(usize::MAX));
                     Ok(data)
                 };
@@ -229,7 +262,7 @@ impl Link {
             Request::Subscribe { endpoint, reply } => {
                 let subscribed = async {
                     let place = self.endpoints.characteristic(&endpoint)?;
-                    within(TRANSFER_LIMIT, &self.address, self.peripheral.subscribe(place)).await
+                    self.transfer(&endpoint, || self.peripheral.subscribe(place)).await
                 };
                 let subscribed = subscribed.await;
                 let refused = subscribed.is_err();

@@ -5,10 +5,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use btleplug::platform::PeripheralId;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
+
+use super::super::TransportFault;
+
+/// A device that could not be paired is not asked again for so long, unless a client looks for devices: a desktop may show a question each
+/// time.
+const PAIR_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// So many of them are remembered.
+const UNPAIRED_MOST: usize = 64;
+
+/// A device that hangs up so often at the first thing that it is asked for may want to be paired.
+const HANG_UPS: u32 = 2;
 
 /// What a link is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,15 +44,6 @@ enum Phase {
     Closing,
 }
 
-/// How a link ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It was closed, or never came up.
-    Closed,
-    /// It broke.
-    Lost,
-}
-
 /// The links, by device. Clones are the same set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Links(Arc<Mutex<Inner>>);
@@ -48,21 +52,25 @@ pub(super) struct Links(Arc<Mutex<Inner>>);
 struct Inner {
     up: HashMap<PeripheralId, watch::Sender<News>>,
     /// Links that ended, until the radio takes them.
-    ended: Vec<(PeripheralId, Ended)>,
+    ended: Vec<PeripheralId>,
     ends: watch::Sender<()>,
+    /// Devices that could not be paired: when that was, and what was said of it.
+    unpaired: HashMap<PeripheralId, (Instant, TransportFault)>,
+    /// Devices that hung up at the first thing that they were asked for: how often, one link after the other.
+    hang_ups: HashMap<PeripheralId, u32>,
 }
 
 impl Inner {
     fn lose(&mut self, id: &PeripheralId, reason: &str) {
         if let Some(link) = self.up.get(id).filter(|link| link.borrow().phase != Phase::Closing) {
             link.send_modify(|news| news.lost = Some(reason.to_owned()));
-            self.end(id, Ended::Lost);
+            self.end(id);
         }
     }
 
-    fn end(&mut self, id: &PeripheralId, how: Ended) {
+    fn end(&mut self, id: &PeripheralId) {
         if self.up.remove(id).is_some() {
-            self.ended.push((id.clone(), how));
+            self.ended.push(id.clone());
             self.ends.send_replace(());
         }
     }
@@ -73,11 +81,18 @@ impl Links {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A link is coming up. What this gives hears of it until it is removed or lost.
-    pub(super) fn add(&self, id: PeripheralId) -> watch::Receiver<News> {
-        let (tell, news) = watch::channel(News::default());
+    /// A link is coming up to a device that was heard with this strength. What this gives hears of it until it is removed or lost.
+    pub(super) fn add(&self, id: PeripheralId, rssi: Option<i16>) -> watch::Receiver<News> {
+        let (tell, news) = watch::channel(News { rssi, ..News::default() });
         self.lock().up.insert(id, tell);
         news
+    }
+
+    /// The connection of a link is about to be made anew. The end of the one before is no loss.
+    pub(super) fn connecting(&self, id: &PeripheralId) {
+        if let Some(link) = self.lock().up.get(id) {
+            link.send_modify(|news| news.phase = Phase::Connecting);
+        }
     }
 
     /// The device of a link is connected.
@@ -96,7 +111,7 @@ impl Links {
 
     /// A link was closed, or never came up.
     pub(super) fn remove(&self, id: &PeripheralId) {
-        self.lock().end(id, Ended::Closed);
+        self.lock().end(id);
     }
 
     /// Whether there is a link to the device.
@@ -114,6 +129,51 @@ impl Links {
         let inner = self.lock();
         let connected = inner.up.iter().filter(|(_, link)| link.borrow().phase == Phase::Connected);
         connected.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Why a device could not be paired a short time ago, if that was tried.
+    pub(super) fn pairing_refused(&self, id: &PeripheralId) -> Option<TransportFault> {
+        let inner = self.lock();
+        let (_, fault) = inner.unpaired.get(id).filter(|(when, _)| when.elapsed() < PAIR_AGAIN)?;
+        Some(fault.clone())
+    }
+
+    /// A device could not be paired.
+    pub(super) fn unpaired(&self, id: &PeripheralId, fault: &TransportFault) {
+        let unpaired = &mut self.lock().unpaired;
+        unpaired.retain(|_, (when, _)| when.elapsed() < PAIR_AGAIN);
+        if unpaired.len() < UNPAIRED_MOST {
+            unpaired.insert(id.clone(), (Instant::now(), fault.clone()));
+        }
+    }
+
+    /// A client looks for devices: whoever is there may have switched one to pairing.
+    pub(super) fn may_be_paired_again(&self) {
+        self.lock().unpaired.clear();
+    }
+
+    /// A device broke the link at the first thing that one of its endpoints was asked for.
+    pub(super) fn hung_up(&self, id: &PeripheralId) {
+        let hang_ups = &mut self.lock().hang_ups;
+        if hang_ups.len() < UNPAIRED_MOST || hang_ups.contains_key(id) {
+            let times = hang_ups.entry(id.clone()).or_default();
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// Whether a device has hung up so often that it may want to be paired. The count begins anew.
+    pub(super) fn hangs_up(&self, id: &PeripheralId) -> bool {
+        let hang_ups = &mut self.lock().hang_ups;
+        let often = hang_ups.get(id).is_some_and(|times| *times >= HANG_UPS);
+        if often {
+            hang_ups.remove(id);
+        }
+        often
+    }
+
+    /// A device that hung up has answered.
+    pub(super) fn answered(&self, id: &PeripheralId) {
+        self.lock().hang_ups.remove(id);
     }
 
     /// The strength of a signal changed.
@@ -143,7 +203,7 @@ impl Links {
     }
 
     /// The links that ended since the last call.
-    pub(super) fn take_ended(&self) -> Vec<(PeripheralId, Ended)> {
+    pub(super) fn take_ended(&self) -> Vec<PeripheralId> {
         std::mem::take(&mut self.lock().ended)
     }
 }

@@ -5,11 +5,9 @@
 //! blocks while it connects to the bus, can panic in a task, and leaves match rules and connections behind: all of that
 //! ends with the thread.
 //!
-//! Which devices are wanted, and whether one that returned is opened again, is not decided here.
+//! Which devices are wanted, whether lost ones are looked for, and whether one that returned is opened again, is not decided here.
 
 mod radio;
-
-mod awaited;
 mod sighting;
 mod status;
 
@@ -18,16 +16,26 @@ mod open;
 mod endpoints;
 mod fault;
 mod link;
+mod request;
+mod transport;
 
+mod agent;
+mod asked;
 mod bus;
+mod discovery;
 mod links;
+mod pairing;
 mod quarantine;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use btleplug::api::BDAddr;
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
-use super::{Discovery, FromTransport};
+use super::{FromTransport, Search, Whom};
 use links::Links;
 use radio::{End, Memory};
 
@@ -40,43 +48,53 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest such pause. A machine without a system bus wakes once in this time.
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
-/// What the configuration says about Bluetooth.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Whether lost devices are looked for.
-    pub reconnect: Reconnect,
-    /// Addresses of devices that an earlier run of the service may have left running. They are looked for from the start,
-    /// whatever `reconnect` says, so that they can be stopped.
-    pub left_running: Vec<String>,
+/// Whether an address is one of Bluetooth.
+#[must_use]
+pub fn is_address(address: &str) -> bool {
+    // The parser takes twelve digits without colons, too.
+    address.contains(':') && address.parse::<BDAddr>().is_ok()
 }
 
-/// Whether a device whose link broke is looked for when no session wants a scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reconnect {
-    /// It is not. It is found by the next scan that a session wants.
-    Off,
-    /// It is, with short scans and growing pauses between them, until it is back or half an hour has passed. Other devices
-    /// that such a scan shows are not told.
-    Lost,
+/// What Bluetooth runs on.
+#[derive(Clone)]
+pub struct Air {
+    /// What is looked for; watched.
+    pub search: watch::Receiver<Search>,
+    /// Where to tell. Bounded: the radio waits rather than floods.
+    pub tell: mpsc::Sender<FromTransport>,
 }
 
-/// Runs Bluetooth until `discovery.tell` is closed.
-pub async fn run(discovery: Discovery, settings: Settings) {
+impl Air {
+    /// Waits until a client begins to scan, or something changes while one does.
+    async fn client_scans(&self) -> Result<(), watch::error::RecvError> {
+        let mut search = self.search.clone();
+        search.mark_unchanged();
+        loop {
+            search.changed().await?;
+            if search.borrow_and_update().whom == Whom::Anyone {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Runs Bluetooth until `air.tell` is closed. While `air.search` names devices, no other is told, but for one that is connected already.
+pub async fn run(air: Air) {
     let links = Links::default();
-    let mut memory = Memory::awaiting(&settings.left_running);
+    let mut memory = Memory::default();
     let mut pause = RETRY_FIRST;
     // Told before anything slow: a client that asks for a scan as soon as the service is ready is not told that there is no
     // bus for it. If Bluetooth cannot be used, that follows.
     let starting = status::starting();
     memory.is_news(&starting);
-    if discovery.tell.send(FromTransport::Status(starting)).await.is_err() {
+    if air.tell.send(FromTransport::Status(starting)).await.is_err() {
         return;
     }
     loop {
         let started = Instant::now();
         let radio = {
-            let (discovery, links, reconnect) = (discovery.clone(), links.clone(), settings.reconnect);
-            quarantine::start("bluetooth", move || radio::run(discovery, reconnect, links, memory))
+            let (air, links) = (air.clone(), links.clone());
+            quarantine::start("bluetooth", move || radio::run(air, links, memory))
         };
         let status = match radio.await {
             Ok((End::NobodyListens, _)) => return,
@@ -97,16 +115,14 @@ pub async fn run(discovery: Discovery, settings: Settings) {
         if started.elapsed() > RETRY_LONGEST {
             pause = RETRY_FIRST;
         }
-        if memory.is_news(&status) && discovery.tell.send(FromTransport::Status(status)).await.is_err() {
+        if memory.is_news(&status) && air.tell.send(FromTransport::Status(status)).await.is_err() {
             return;
         }
-        let mut wish = discovery.wish.clone();
-        wish.mark_unchanged();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             // Somebody wants a scan: try at once. The sender's end means that the service ends.
-            changed = wish.changed() => if changed.is_err() { return },
-            () = discovery.tell.closed() => return,
+            wished = air.client_scans() => if wished.is_err() { return },
+            () = air.tell.closed() => return,
         }
         pause = (pause * 2).min(RETRY_LONGEST);
     }

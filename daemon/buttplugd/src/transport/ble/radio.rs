@@ -3,10 +3,10 @@
 //! One run lasts as long as BlueZ and its set of adapters stay the same. Whatever changes there ends it, and the next run
 //! begins with new connections to the bus: there is one place that finds out how things are. Links live on.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
 
 use btleplug::{
-    api::{Central as _, CentralEvent, CentralState, Manager as _, Peripheral as _, ScanFilter},
+    api::{Central as _, CentralEvent, CentralState, Manager as _, Peripheral as _},
     platform::{Adapter, Manager, PeripheralId},
 };
 use engine::advertisement::Advertisement;
@@ -20,12 +20,12 @@ use tokio::{
 };
 
 use super::{
-    super::{Discovered, Discovery, FromTransport, ScanWish, TransportStatus},
-    NAME, Reconnect,
-    awaited::Awaited,
+    super::{Discovered, FromTransport, ScanWish, Search, TransportStatus, Whom},
+    Air, NAME,
     bus::{self, BusState, Seen},
+    discovery::Discovery,
     fault,
-    links::{Ended, Links},
+    links::Links,
     open::LinkOpener,
     sighting::Sightings,
     status,
@@ -57,19 +57,9 @@ pub(super) enum End {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     status: Option<TransportStatus>,
-    awaited: Awaited,
 }
 
 impl Memory {
-    /// A memory in which these addresses were lost just now.
-    pub(super) fn awaiting(addresses: &[String]) -> Self {
-        let mut memory = Self::default();
-        for address in addresses {
-            memory.awaited.add(address.clone(), Instant::now());
-        }
-        memory
-    }
-
     /// Whether a status was not the last one told. It counts as told from now on.
     pub(super) fn is_news(&mut self, status: &TransportStatus) -> bool {
         self.status.replace(status.clone()).as_ref() != Some(status)
@@ -77,18 +67,13 @@ impl Memory {
 }
 
 /// Runs the radio until something ends it.
-pub(super) async fn run(
-    discovery: Discovery,
-    reconnect: Reconnect,
-    links: Links,
-    mut memory: Memory,
-) -> (End, Memory) {
-    let seen = match bus::watch().await {
-        Ok(seen) => seen,
+pub(super) async fn run(air: Air, links: Links, mut memory: Memory) -> (End, Memory) {
+    let (seen, connection) = match bus::watch().await {
+        Ok(watched) => watched,
         Err(error) => return (End::BusLost(error.to_string()), memory),
     };
-    let end = match begin(&discovery, &links, seen, &mut memory).await {
-        Ok(radio) => radio.serve(reconnect, &mut memory).await,
+    let end = match begin(&air, &links, seen, Discovery::new(connection), &mut memory).await {
+        Ok(radio) => radio.serve(&mut memory).await,
         Err(end) => end,
     };
     (end, memory)
@@ -96,25 +81,26 @@ pub(super) async fn run(
 
 /// Finds the adapters, or waits until there may be some.
 async fn begin<'a>(
-    discovery: &'a Discovery,
+    air: &'a Air,
     links: &'a Links,
     mut seen: watch::Receiver<Seen>,
+    discovery: Discovery,
     memory: &mut Memory,
 ) -> Result<Radio<'a>, End> {
     let known = seen.borrow_and_update().clone();
     if known.owner.is_none() {
         links.lose_all("BlueZ is gone");
-        return Err(wait(discovery, seen, memory, status::no_bluez(), None).await);
+        return Err(wait(air, seen, memory, status::no_bluez(), None).await);
     }
     let adapters = match within(adapters()).await {
         Ok(adapters) => adapters,
         Err(error) => {
-            return Err(wait(discovery, seen, memory, status::refused(&error), Some(REFUSED_RETRY)).await);
+            return Err(wait(air, seen, memory, status::refused(&error), Some(REFUSED_RETRY)).await);
         }
     };
     if adapters.is_empty() {
         links.lose_all("the Bluetooth adapter is gone");
-        return Err(wait(discovery, seen, memory, status::no_adapter(), None).await);
+        return Err(wait(air, seen, memory, status::no_adapter(), None).await);
     }
     // A break that was said while nobody listened.
     for id in links.all_connected() {
@@ -127,19 +113,20 @@ async fn begin<'a>(
         match within(active.adapter.events()).await {
             Ok(stream) => events.push(stream),
             Err(error) => {
-                return Err(wait(discovery, seen, memory, status::refused(&error), Some(REFUSED_RETRY)).await);
+                return Err(wait(air, seen, memory, status::refused(&error), Some(REFUSED_RETRY)).await);
             }
         }
     }
     Ok(Radio {
-        discovery,
+        air,
         links,
         seen,
         known,
+        discovery,
         adapters,
         events,
         sightings: Sightings::default(),
-        wish: ScanWish::Rest,
+        whom: Whom::These(BTreeSet::new()),
         scan_retry: None,
         scan_pause: SCAN_RETRY_FIRST,
         scan_error: None,
@@ -148,38 +135,39 @@ async fn begin<'a>(
 
 /// Tells a status and waits until BlueZ or its adapters change, or it is time to try again.
 async fn wait(
-    discovery: &Discovery,
+    air: &Air,
     mut seen: watch::Receiver<Seen>,
     memory: &mut Memory,
     status: TransportStatus,
     retry: Option<Duration>,
 ) -> End {
-    if tell_status(discovery, memory, status).await.is_err() {
+    if tell_status(air, memory, status).await.is_err() {
         return End::NobodyListens;
     }
-    let mut wish = discovery.wish.clone();
-    wish.mark_unchanged();
     tokio::select! {
         changed = seen.changed() => match changed {
             Ok(()) if seen.borrow().bus == BusState::Up => End::Changed,
             Ok(()) | Err(_) => End::BusLost("it is gone".into()),
         },
-        // A new wish is a reason to look again.
-        changed = wish.changed() => if changed.is_ok() { End::Changed } else { End::NobodyListens },
+        // The wish of a client is a reason to look again.
+        wished = air.client_scans() => match wished {
+            Ok(()) => End::Changed,
+            Err(_) => End::NobodyListens,
+        },
         () = sleep(retry.unwrap_or_default()), if retry.is_some() => End::Changed,
-        () = discovery.tell.closed() => End::NobodyListens,
+        () = air.tell.closed() => End::NobodyListens,
     }
 }
 
 async fn tell_status(
-    discovery: &Discovery,
+    air: &Air,
     memory: &mut Memory,
     status: TransportStatus,
 ) -> Result<(), mpsc::error::SendError<FromTransport>> {
     if !memory.is_news(&status) {
         return Ok(());
     }
-    discovery.tell.send(FromTransport::Status(status)).await
+    air.tell.send(FromTransport::Status(status)).await
 }
 
 /// Gives a call of btleplug a limit and its error a text.
@@ -218,10 +206,10 @@ async fn adapters() -> btleplug::Result<Vec<Active>> {
     Ok(active)
 }
 
-/// The address of a device, which BlueZ makes its path of: `hci0/dev_F0_F1_F2_F3_F4_01`.
-fn address_of(id: &PeripheralId) -> String {
-    let path = id.to_string();
-    path.rsplit_once("dev_").map(|(_, address)| address.replace('_', ":")).unwrap_or(path)
+/// A strength in dBm; `None` for the number by which controllers say that they do not know it.
+fn heard(rssi: i16) -> Option<i16> {
+    const UNKNOWN: i16 = 127;
+    (rssi != UNKNOWN).then_some(rssi)
 }
 
 /// Whether BlueZ says that a device is connected. A device that it does not know is not.
@@ -231,15 +219,16 @@ async fn is_connected(adapters: &[Active], id: &PeripheralId) -> bool {
 }
 
 struct Radio<'a> {
-    discovery: &'a Discovery,
+    air: &'a Air,
     links: &'a Links,
     seen: watch::Receiver<Seen>,
     /// How things were when this run began.
     known: Seen,
+    discovery: Discovery,
     adapters: Vec<Active>,
     events: SelectAll<Pin<Box<dyn Stream<Item = CentralEvent> + Send>>>,
     sightings: Sightings<PeripheralId>,
-    wish: ScanWish,
+    whom: Whom,
     scan_retry: Option<Instant>,
     scan_pause: Duration,
     scan_error: Option<String>,
@@ -255,22 +244,22 @@ impl<T> From<mpsc::error::SendError<T>> for Deaf {
 }
 
 impl Radio<'_> {
-    async fn serve(mut self, reconnect: Reconnect, memory: &mut Memory) -> End {
-        let mut wish = self.discovery.wish.clone();
+    async fn serve(mut self, memory: &mut Memory) -> End {
+        let mut search = self.air.search.clone();
         let mut ends = self.links.ends();
         ends.mark_changed();
         self.read_power().await;
         let end = loop {
-            let wanted = *wish.borrow_and_update();
+            let wanted = search.borrow_and_update().clone();
             if self.settle(wanted, memory).await.is_err() {
                 break End::NobodyListens;
             }
-            let deadline = self.deadline(memory);
+            let deadline = self.deadline();
             tokio::select! {
                 changed = self.seen.changed() => if let Some(end) = self.changed(changed.is_ok()) {
                     break end;
                 },
-                changed = wish.changed() => if changed.is_err() {
+                changed = search.changed() => if changed.is_err() {
                     break End::NobodyListens;
                 },
                 event = self.events.next() => match event {
@@ -278,41 +267,38 @@ impl Radio<'_> {
                     None => break End::BusLost("it is gone".into()),
                 },
                 // The sender lives as long as `self.links`.
-                Ok(()) = ends.changed() => self.ended(reconnect, memory),
+                Ok(()) = ends.changed() => self.ended(),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
-                () = self.discovery.tell.closed() => break End::NobodyListens,
+                () = self.air.tell.closed() => break End::NobodyListens,
             }
         };
         self.scan(Scan::Off).await;
         end
     }
 
-    fn deadline(&self, memory: &Memory) -> Option<Instant> {
-        [self.sightings.deadline(), memory.awaited.deadline(), self.scan_retry].into_iter().flatten().min()
+    fn deadline(&self) -> Option<Instant> {
+        [self.sightings.deadline(), self.scan_retry].into_iter().flatten().min()
     }
 
     /// Brings everything in line with what is wanted and what is due.
-    async fn settle(&mut self, wanted: ScanWish, memory: &mut Memory) -> Result<(), Deaf> {
-        let now = Instant::now();
-        let connected: Vec<_> = self.links.all_connected().iter().map(address_of).collect();
-        memory.awaited.advance(now, |address| connected.contains(address));
-        if self.scan_retry.is_some_and(|due| due <= now) {
+    async fn settle(&mut self, wanted: Search, memory: &mut Memory) -> Result<(), Deaf> {
+        if self.scan_retry.is_some_and(|due| due <= Instant::now()) {
             self.scan_retry = None;
         }
-        let begins = wanted == ScanWish::Scan && self.wish == ScanWish::Rest;
-        self.wish = wanted;
-        let scan = match wanted {
+        let begins = wanted.whom == Whom::Anyone && self.whom != Whom::Anyone;
+        self.whom = wanted.whom;
+        let scan = match wanted.scan {
             ScanWish::Scan => Scan::On,
-            ScanWish::Rest if memory.awaited.wants_scan() => Scan::On,
             ScanWish::Rest => Scan::Off,
         };
         self.scan(scan).await;
         if begins {
+            self.links.may_be_paired_again();
             self.look_at_all().await;
         }
-        tell_status(self.discovery, memory, self.status()).await?;
+        tell_status(self.air, memory, self.status()).await?;
         for id in self.sightings.take_due(Instant::now()) {
-            self.look(&id, memory).await?;
+            self.look(&id).await?;
         }
         Ok(())
     }
@@ -331,14 +317,10 @@ impl Radio<'_> {
     }
 
     /// Links ended: their devices may be told again as soon as they are seen.
-    fn ended(&mut self, reconnect: Reconnect, memory: &mut Memory) {
+    fn ended(&mut self) {
         let now = Instant::now();
-        for (id, how) in self.links.take_ended() {
+        for id in self.links.take_ended() {
             self.sightings.renew(&id, now);
-            match (how, reconnect) {
-                (Ended::Lost, Reconnect::Lost) => memory.awaited.add(address_of(&id), now),
-                (Ended::Lost, Reconnect::Off) | (Ended::Closed, _) => {}
-            }
         }
     }
 
@@ -351,7 +333,9 @@ impl Radio<'_> {
             | CentralEvent::ServiceDataAdvertisement { id, .. }
             | CentralEvent::ServicesAdvertisement { id, .. } => self.sightings.event(&id, now),
             CentralEvent::RssiUpdate { id, rssi } => {
-                self.links.rssi(&id, rssi);
+                if let Some(rssi) = heard(rssi) {
+                    self.links.rssi(&id, rssi);
+                }
                 self.sightings.event(&id, now);
             }
             CentralEvent::DeviceConnected(id) => {
@@ -404,19 +388,18 @@ impl Radio<'_> {
         }
         let mut refusal = None;
         for active in &mut self.adapters {
-            // btleplug switches an adapter on before it scans. One that the user switched off stays off.
+            // One that the user switched off stays off.
             if active.power != CentralState::PoweredOn || active.scan == wanted {
                 continue;
             }
             match wanted {
-                Scan::On => match within(active.adapter.start_scan(ScanFilter::default())).await {
+                Scan::On => match self.discovery.start(&active.name).await {
                     Ok(()) => active.scan = Scan::On,
-                    Err(error) if error.contains("InProgress") => active.scan = Scan::On,
                     Err(error) => refusal = Some(error),
                 },
                 Scan::Off => {
                     active.scan = Scan::Off;
-                    if let Err(error) = within(active.adapter.stop_scan()).await {
+                    if let Err(error) = self.discovery.stop(&active.name).await {
                         tracing::debug!(adapter = active.name, error, "the scan had ended already");
                     }
                 }
@@ -452,7 +435,7 @@ impl Radio<'_> {
     }
 
     /// Asks BlueZ what a device shows of itself, and tells it if that is wanted.
-    async fn look(&mut self, id: &PeripheralId, memory: &Memory) -> Result<(), Deaf> {
+    async fn look(&mut self, id: &PeripheralId) -> Result<(), Deaf> {
         if self.links.contains(id) {
             return Ok(());
         }
@@ -472,10 +455,16 @@ impl Radio<'_> {
         };
         // BlueZ keeps devices that are long gone. It has a signal strength only for those that it hears.
         let near = connected || properties.rssi.is_some();
-        let wanted = self.wish == ScanWish::Scan
-            || connected
-            || memory.awaited.contains(&properties.address.to_string());
-        if !near || !wanted {
+        let address = properties.address.to_string();
+        let wanted = match &self.whom {
+            Whom::Anyone => true,
+            Whom::These(addresses) => connected || addresses.contains(&address),
+        };
+        if !near {
+            self.sightings.away(id);
+            return Ok(());
+        }
+        if !wanted {
             return Ok(());
         }
         let advertisement = Advertisement::Bluetooth {
@@ -487,9 +476,9 @@ impl Radio<'_> {
         if !self.sightings.shows(id, Instant::now(), &advertisement) {
             return Ok(());
         }
-        let address = properties.address.to_string();
-        let opener = Box::new(LinkOpener::new(id.clone(), address.clone(), self.links.clone()));
+        let rssi = properties.rssi.and_then(heard);
+        let opener = Box::new(LinkOpener::new(id.clone(), address.clone(), rssi, self.links.clone()));
         let discovered = Discovered { transport: NAME, advertisement, address, opener };
-        Ok(self.discovery.tell.send(FromTransport::Discovered(discovered)).await?)
+        Ok(self.air.tell.send(FromTransport::Discovered(discovered)).await?)
     }
 }

@@ -115,6 +115,14 @@ impl<Id: Clone + Eq + Hash> Sightings<Id> {
         news
     }
 
+    /// A look found a device away: when BlueZ says something of it again, it has returned, and is looked at at once.
+    pub(super) fn away(&mut self, id: &Id) {
+        if let Some(sighting) = self.seen.get_mut(id) {
+            sighting.told = None;
+            sighting.last_look = None;
+        }
+    }
+
     /// What was told of a device is void: the next event of it is told at once.
     pub(super) fn renew(&mut self, id: &Id, now: Instant) {
         if let Some(sighting) = self.seen.get_mut(id) {
@@ -203,6 +211,24 @@ mod tests {
         assert_eq!(sightings.take_due(later), [1]);
         assert!(sightings.shows(&1, later, &shown(Some("a"))));
         assert_eq!(sightings.deadline(), None);
+    }
+
+    #[test]
+    fn a_device_that_was_away_a_moment_ago_is_looked_at_and_told_as_soon_as_it_is_heard() {
+        let start = Instant::now();
+        let mut sightings = Sightings::default();
+        sightings.event(&1, start);
+        assert_eq!(sightings.take_due(start), [1]);
+        assert!(sightings.shows(&1, start, &shown(Some("a"))));
+        // Its link is lost, and BlueZ says so.
+        sightings.renew(&1, start + LOOK_GAP);
+        sightings.event(&1, start + LOOK_GAP);
+        assert_eq!(sightings.take_due(start + LOOK_GAP), [1]);
+        sightings.away(&1);
+        let soon = start + LOOK_GAP + Duration::from_millis(10);
+        sightings.event(&1, soon);
+        assert_eq!(sightings.take_due(soon), [1]);
+        assert!(sightings.shows(&1, soon, &shown(Some("a"))));
     }
 
     #[test]

@@ -1,12 +1,21 @@
-//! The Lovense USB dongle: a HID device with one toy behind it, which is offered as if it were on Bluetooth, so that the same
-//! protocol drives it.
+//! The Lovense USB dongle: a device with one toy behind it, which is offered as if it were on Bluetooth, so that the same protocol
+//! drives it.
+//!
+//! There are two kinds. One is a HID device with ids of its own. The other, older one is a serial port behind an adapter that many other
+//! devices have too, so that it is opened only where the user has named the port.
 //!
 //! The toy is looked for while the path is opened, and only while somebody wants a scan. What the dongle says and wants to hear
-//! is in `talk`.
+//! is in `talk`, what carries it in `wire`.
 
 mod talk;
+mod wire;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use engine::{
@@ -21,12 +30,15 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::talk::{Effect, Talk, command, reports};
+use self::{
+    talk::{Effect, Talk, command},
+    wire::{Place, Wire},
+};
 use super::{
     Access, Discovered, Discovery, Finds, Opened, Opener, ScanWish, Transport, TransportEvent,
-    TransportFault,
-    hid::{self, node::Node},
+    TransportFault, hid,
     nodes::{self, Nodes},
+    serial,
     visits::{Visit, Visits},
 };
 
@@ -47,9 +59,9 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// Notifications that may wait for the device's task. With more, the dongle is read no further until some are taken.
 const EVENT_QUEUE: usize = 64;
 
-/// Runs the bus until nobody listens any more.
-pub async fn run(discovery: Discovery, catalogue: watch::Receiver<Arc<Catalogue>>) {
-    let dongles = Dongles { api: None, wish: discovery.wish.clone(), plugged: Plugged::None };
+/// Runs the bus until nobody listens any more. `port` is where there is a dongle that is a serial port.
+pub async fn run(discovery: Discovery, catalogue: watch::Receiver<Arc<Catalogue>>, port: Option<PathBuf>) {
+    let dongles = Dongles { api: None, port, wish: discovery.wish.clone(), plugged: Plugged::None };
     nodes::run(dongles, discovery, catalogue).await;
 }
 
@@ -61,6 +73,7 @@ enum Plugged {
 
 struct Dongles {
     api: Option<HidApi>,
+    port: Option<PathBuf>,
     wish: watch::Receiver<ScanWish>,
     plugged: Plugged,
 }
@@ -74,29 +87,39 @@ impl Nodes for Dongles {
         "hidraw"
     }
 
-    fn look(&mut self, _: &Catalogue, visits: &Visits) -> io::Result<Vec<Discovered>> {
-        let nodes = hid::list(&mut self.api)?;
-        let dongles: Vec<_> = nodes.into_iter().filter(|node| (node.vendor, node.product) == IDS).collect();
+    fn look(&mut self, _: &Catalogue, visits: &Visits) -> io::Result<Vec<nodes::Plugged>> {
+        let port = self.port.as_deref().filter(|port| port.exists());
+        let port = port.map(|port| Place::Serial(port.to_string_lossy().into_owned()));
+        let listed = match hid::list(&mut self.api) {
+            // A system without HID devices may have ports.
+            Err(error) if port.is_none() => return Err(error),
+            listed => listed.unwrap_or_default(),
+        };
+        let first = hid::units(listed).into_iter().filter_map(|unit| unit.into_iter().next());
+        let hid = first.filter(|node| (node.vendor, node.product) == IDS).map(Place::Hid);
+        let dongles: Vec<_> = hid.chain(port).collect();
         self.plugged = if dongles.is_empty() { Plugged::None } else { Plugged::Some };
         if *self.wish.borrow() == ScanWish::Rest {
             return Ok(Vec::new());
         }
-        let mut taken = std::collections::BTreeSet::new();
-        let tell = |dongle: hid::Listed| Discovered {
+        let tell = |place: Place| Discovered {
             transport: NAME,
             advertisement: Advertisement::Bluetooth {
                 name: Some(TOY.to_owned()),
                 manufacturer_data: Vec::new(),
                 services: Vec::new(),
             },
-            address: nodes::distinct(dongle.address(), &mut taken),
-            opener: Box::new(DongleOpener {
-                node: dongle.node,
-                wish: self.wish.clone(),
-                visits: visits.clone(),
-            }),
+            address: place.address(),
+            opener: Box::new(DongleOpener { place, wish: self.wish.clone(), visits: visits.clone() }),
         };
-        Ok(dongles.into_iter().map(tell).collect())
+        let told = dongles
+            .into_iter()
+            .map(|place| nodes::Plugged { key: place.node().to_owned(), discovered: tell(place) });
+        Ok(told.collect())
+    }
+
+    fn places(&self, _: &Catalogue) -> Vec<PathBuf> {
+        self.port.iter().cloned().collect()
     }
 
     fn finds(&self) -> Finds {
@@ -113,14 +136,17 @@ impl Nodes for Dongles {
         }
     }
 
-    fn mend(&self, _: &str) -> String {
-        hid::node::mend()
+    fn mend(&self, node: &str) -> String {
+        match &self.port {
+            Some(port) if port == Path::new(node) => serial::mend(node),
+            Some(_) | None => hid::node::mend(IDS),
+        }
     }
 }
 
 /// The way to the toy behind a dongle.
 struct DongleOpener {
-    node: String,
+    place: Place,
     wish: watch::Receiver<ScanWish>,
     visits: Visits,
 }
@@ -130,52 +156,55 @@ impl Opener for DongleOpener {
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
         match access {
             Access::Bluetooth { .. } => {}
-            Access::Serial(_) | Access::Hid | Access::WebSocket | Access::Gamepad | Access::Simulated => {
+            Access::Serial(_) | Access::Hid(_) | Access::WebSocket | Access::Gamepad | Access::Simulated => {
                 return Err(TransportFault::Refused(
                     "a toy behind a dongle is opened as one on Bluetooth".to_owned(),
                 ));
             }
         }
-        let visit = self.visits.begin(&self.node);
-        let node = Node::open(&self.node, &visit).await?;
-        search(node, self.wish, Some(visit)).await
+        let visit = self.visits.begin(self.place.node());
+        let wire = Wire::open(&self.place, &visit).await?;
+        search(wire, self.wish, Some(visit)).await
     }
 }
 
 /// Looks for a toy, and gives the path to it.
 async fn search(
-    node: Node,
+    wire: Wire,
     mut wish: watch::Receiver<ScanWish>,
     visit: Option<Visit>,
 ) -> Result<Opened, TransportFault> {
-    let mut conversation = Conversation { talk: Talk::new(Instant::now()), node: Arc::new(node) };
+    let mut conversation = Conversation { talk: Talk::new(Instant::now()), wire: Arc::new(wire) };
     let unwanted = async {
         // Its end is that of the service.
         wish.wait_for(|wish| *wish == ScanWish::Rest).await.ok();
     };
     let found = tokio::select! {
-        found = timeout(SEARCH_LIMIT, conversation.find()) => found,
+        found = timeout(SEARCH_LIMIT, conversation.find()) => found.unwrap_or_else(|_| {
+            Err(TransportFault::Refused("no toy answers the dongle; switch one on".to_owned()))
+        }),
         () = unwanted => {
-            conversation.leave().await;
-            return Err(TransportFault::Refused("the search for a toy behind the dongle was ended".to_owned()));
+            Err(TransportFault::Refused("the search for a toy behind the dongle was ended".to_owned()))
         }
     };
-    let Ok(found) = found else {
-        conversation.leave().await;
-        return Err(TransportFault::Refused("no toy answers the dongle; switch one on".to_owned()));
+    let toy = match found {
+        Ok(toy) => toy,
+        Err(fault) => {
+            conversation.leave().await;
+            return Err(fault);
+        }
     };
-    let toy = found?;
     let (tell, events) = mpsc::channel(EVENT_QUEUE);
-    let node = Arc::clone(&conversation.node);
+    let wire = Arc::clone(&conversation.wire);
     let mut reader = JoinSet::new();
     reader.spawn(conversation.pass_on(tell));
-    Ok(Opened { transport: Box::new(Toy { toy, node, reader, _visit: visit }), events })
+    Ok(Opened { transport: Box::new(Toy { toy, wire, reader, _visit: visit }), events })
 }
 
-/// A talk with a dongle over its node.
+/// A talk with a dongle over its wire.
 struct Conversation {
     talk: Talk,
-    node: Arc<Node>,
+    wire: Arc<Wire>,
 }
 
 impl Conversation {
@@ -184,7 +213,7 @@ impl Conversation {
         let mut effects = Vec::new();
         // Both arms are cancel-safe.
         tokio::select! {
-            report = self.node.read() => self.talk.report(Instant::now(), &report?, &mut effects),
+            text = self.wire.receive() => self.talk.heard(Instant::now(), &text?, &mut effects),
             () = passed(self.talk.deadline()) => self.talk.deadline_passed(Instant::now(), &mut effects),
         }
         Ok(effects)
@@ -197,7 +226,7 @@ impl Conversation {
         loop {
             for effect in effects {
                 match effect {
-                    Effect::Send(line) => self.send(&line).await?,
+                    Effect::Send(line) => self.wire.send(&line).await?,
                     Effect::Found(toy) => return Ok(toy),
                     // Words of a toy that was there before.
                     Effect::Notified(_) | Effect::Lost => {}
@@ -226,7 +255,7 @@ impl Conversation {
                         break 'talk TransportFault::Disconnected("the toy left the dongle".to_owned());
                     }
                     Effect::Send(line) => {
-                        if let Err(fault) = self.send(&line).await {
+                        if let Err(fault) = self.wire.send(&line).await {
                             break 'talk fault;
                         }
                     }
@@ -238,25 +267,22 @@ impl Conversation {
         tell.send(TransportEvent::Lost(lost)).await.ok();
     }
 
-    async fn send(&self, line: &str) -> Result<(), TransportFault> {
-        send(&self.node, line).await
-    }
-
-    /// Ends the search at the dongle too.
-    async fn leave(&mut self) {
-        match timeout(CLOSE_LIMIT, send(&self.node, talk::STOP_SEARCH)).await {
+    /// Ends the search at the dongle too, and lets it go.
+    async fn leave(self) {
+        match timeout(CLOSE_LIMIT, self.wire.send(talk::STOP_SEARCH)).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => tracing::debug!(%fault, "the dongle may go on with its search"),
             Err(_) => tracing::debug!("the dongle hangs"),
         }
+        close(self.wire).await;
     }
 }
 
-async fn send(node: &Node, line: &str) -> Result<(), TransportFault> {
-    for report in reports(line) {
-        node.write(&report).await?;
+/// Closes a wire that nobody else uses any more.
+async fn close(wire: Arc<Wire>) {
+    if let Some(wire) = Arc::into_inner(wire) {
+        wire.close().await;
     }
-    Ok(())
 }
 
 async fn passed(deadline: Option<Instant>) {
@@ -269,7 +295,7 @@ async fn passed(deadline: Option<Instant>) {
 /// A toy behind a dongle.
 struct Toy {
     toy: String,
-    node: Arc<Node>,
+    wire: Arc<Wire>,
     reader: JoinSet<()>,
     /// Last: the bus looks again when the dongle is closed.
     _visit: Option<Visit>,
@@ -281,13 +307,20 @@ impl Transport for Toy {
         [COMMANDS, ANSWERS].into_iter().map(Endpoint::from).collect()
     }
 
+    /// The dongle calls a toy by the digits of its address.
+    fn radio_address(&self) -> Option<String> {
+        let digits: Vec<char> = self.toy.chars().collect();
+        let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+        Some(pairs.join(":"))
+    }
+
     async fn write(&mut self, endpoint: &str, data: &[u8], _: WriteKind) -> Result<(), TransportFault> {
         if endpoint != COMMANDS {
             return Err(TransportFault::NoEndpoint(endpoint.to_owned()));
         }
         let text = std::str::from_utf8(data)
             .map_err(|_| TransportFault::Refused("the dongle passes on text, and this is none".to_owned()))?;
-        send(&self.node, &command(&self.toy, text)).await
+        self.wire.send(&command(&self.toy, text)).await
     }
 
     async fn read(&mut self, endpoint: &str, _: u32) -> Result<Vec<u8>, TransportFault> {
@@ -306,8 +339,10 @@ impl Transport for Toy {
         self.subscribe(endpoint).await
     }
 
-    async fn close(mut self: Box<Self>) {
-        self.reader.shutdown().await;
+    async fn close(self: Box<Self>) {
+        let Self { wire, mut reader, _visit, .. } = *self;
+        reader.shutdown().await;
+        close(wire).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The conversation with a Lovense dongle as a value: reports in, lines out, no I/O.
 //!
-//! The dongle speaks one JSON object a line. A line ends with CR LF and is cut into reports of 65 bytes: a report number of 0, up to
-//! 63 bytes of text filled up with zeros, and a zero.
+//! The dongle speaks one JSON object a line, which ends with CR LF. For one that is a HID device a line is cut into reports of 65 bytes:
+//! a report number of 0, up to 63 bytes of text filled up with zeros, and a zero.
 
 use std::time::Duration;
 
@@ -42,6 +42,12 @@ pub(super) fn reports(line: &str) -> Vec<[u8; REPORT]> {
         report
     };
     text.as_bytes().chunks(TEXT).map(report).collect()
+}
+
+/// The text in a report of the dongle.
+pub(super) fn text_of(report: &[u8]) -> Vec<u8> {
+    let text = report.split_last().map_or(report, |(_, text)| text);
+    text.iter().copied().filter(|byte| *byte != 0).collect()
 }
 
 /// A command to a toy. The order of the members is that of the maker's own program.
@@ -114,10 +120,9 @@ impl Talk {
         }
     }
 
-    /// Takes a report. What is no line of the dongle is passed over.
-    pub(super) fn report(&mut self, now: Instant, report: &[u8], effects: &mut Vec<Effect>) {
-        let Some((_, text)) = report.split_last() else { return };
-        for byte in text.iter().filter(|byte| **byte != 0) {
+    /// Takes some text, whole lines or not. What is no line of the dongle is passed over.
+    pub(super) fn heard(&mut self, now: Instant, text: &[u8], effects: &mut Vec<Effect>) {
+        for byte in text {
             if *byte != b'\n' {
                 self.line.push(*byte);
                 if self.line.len() > LINE_MAX {

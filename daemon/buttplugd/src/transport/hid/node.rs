@@ -23,8 +23,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::super::{
-    Opened, Transport, TransportEvent, TransportFault, ready::waitable, thread, thread::Worker, visits::Visit,
+use super::{
+    super::{
+        Opened, Transport, TransportEvent, TransportFault, ready::waitable, thread, thread::Worker,
+        visits::Visit,
+    },
+    Listed,
 };
 
 const COMMANDS: &str = "tx";
@@ -39,11 +43,14 @@ const REPORT_MAX: usize = 4096;
 /// Reports that may wait for the device's task. With more, the kernel keeps the newest 64 and drops the rest.
 const EVENT_QUEUE: usize = 64;
 
-/// What gives the user access.
-pub(in super::super) fn mend() -> String {
-    "install the udev rule 60-buttplugd.rules (tag `uaccess`) into /etc/udev/rules.d, then `sudo udevadm control --reload && \
-     sudo udevadm trigger --subsystem-match=hidraw`"
-        .to_owned()
+/// What gives the user access to a device with this vendor and product.
+pub(in super::super) fn mend((vendor, product): (u16, u16)) -> String {
+    // The rule is by the name of the HID device, which has the ids over Bluetooth too.
+    let rule = format!(r#"SUBSYSTEM=="hidraw", KERNELS=="*:{vendor:04X}:{product:04X}.*", TAG+="uaccess""#);
+    format!(
+        "install the udev rules 60-buttplugd.rules into /etc/udev/rules.d (with the line `{rule}` if they do not name the \
+         device), then `sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=hidraw`"
+    )
 }
 
 /// An open node before it is anybody's transport.
@@ -54,12 +61,13 @@ pub(in super::super) struct Node {
 }
 
 impl Node {
-    /// Opens the node.
+    /// Opens the node of a device.
     ///
     /// # Errors
     /// It may not be opened, or is gone.
-    pub(in super::super) async fn open(node: &str, visit: &Visit) -> Result<Self, TransportFault> {
-        let path = node.to_owned();
+    pub(in super::super) async fn open(listed: &Listed, visit: &Visit) -> Result<Self, TransportFault> {
+        let node = &listed.node;
+        let path = node.clone();
         let open = move || {
             let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
             rustix::fs::open(path, flags, Mode::empty())
@@ -71,7 +79,10 @@ impl Node {
             }
             Err(Errno::ACCESS | Errno::PERM) => {
                 visit.denied();
-                Err(TransportFault::NotAllowed(format!("{node} may not be opened; {}", mend())))
+                Err(TransportFault::NotAllowed(format!(
+                    "{node} may not be opened; {}",
+                    mend((listed.vendor, listed.product))
+                )))
             }
             Err(error) => Err(TransportFault::Refused(format!("{node} cannot be opened: {error}"))),
         }
@@ -146,8 +157,8 @@ fn gone(error: Errno) -> TransportFault {
 }
 
 /// Opens the node as the transport of a device.
-pub(super) async fn open(node: &str, visit: Visit) -> Result<Opened, TransportFault> {
-    let node = Node::open(node, &visit).await?;
+pub(super) async fn open(listed: &Listed, visit: Visit) -> Result<Opened, TransportFault> {
+    let node = Node::open(listed, &visit).await?;
     Ok(transport(node, Some(visit)))
 }
 

@@ -3,7 +3,7 @@
 //! Ports are told of as they come and go. None is opened here for looking: only when a definition names it, by its path or by
 //! the USB ids of its adapter, and then by the device's task. `port` is an open one.
 
-mod port;
+pub(super) mod port;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::{
     Access, Discovered, Discovery, Opened, Opener, TransportFault,
-    nodes::{self, Nodes, distinct, group_of},
+    nodes::{self, Nodes, Plugged, group_of},
     visits::Visits,
 };
 
@@ -56,7 +56,7 @@ impl Nodes for Ports {
         "tty"
     }
 
-    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Discovered>> {
+    fn look(&mut self, catalogue: &Catalogue, visits: &Visits) -> io::Result<Vec<Plugged>> {
         let named: BTreeSet<&str> = catalogue.serial_ports().collect();
         let mut named_nodes = BTreeMap::new();
         for name in named {
@@ -68,11 +68,14 @@ impl Nodes for Ports {
         let sights = sights(listed()?, &named_nodes);
         Ok(sights
             .into_iter()
-            .map(|sight| Discovered {
-                transport: NAME,
-                opener: Box::new(PortOpener { node: sight.port.clone(), visits: visits.clone() }),
-                advertisement: Advertisement::Serial { port: sight.port, usb: sight.usb },
-                address: sight.address,
+            .map(|sight| Plugged {
+                key: sight.port.clone(),
+                discovered: Discovered {
+                    transport: NAME,
+                    opener: Box::new(PortOpener { node: sight.port.clone(), visits: visits.clone() }),
+                    advertisement: Advertisement::Serial { port: sight.port, usb: sight.usb },
+                    address: sight.address,
+                },
             })
             .collect())
     }
@@ -86,7 +89,8 @@ impl Nodes for Ports {
     }
 }
 
-fn mend(node: &str) -> String {
+/// What gives the user access to a port.
+pub(super) fn mend(node: &str) -> String {
     let group = group_of(node).unwrap_or_else(|| GROUP.to_owned());
     format!("put yourself into the group `{group}` and log in again: `sudo usermod -aG {group} $USER`")
 }
@@ -104,7 +108,10 @@ fn listed() -> io::Result<Vec<Listed>> {
             Listed { node: port.port_name, usb: None, number: None }
         }
     });
-    Ok(listed.collect())
+    let mut listed: Vec<Listed> = listed.collect();
+    // Of two that look alike, the one that is named first is the first one at every start.
+    listed.sort_by(|a, b| (a.node.len(), &a.node).cmp(&(b.node.len(), &b.node)));
+    Ok(listed)
 }
 
 /// What is told of a port.
@@ -119,7 +126,6 @@ struct Sight {
 /// of its adapter, since its own name changes with the socket that it is plugged into.
 fn sights(listed: Vec<Listed>, named: &BTreeMap<PathBuf, &str>) -> Vec<Sight> {
     let mut sights = Vec::new();
-    let mut taken = BTreeSet::new();
     let mut usb_of: BTreeMap<PathBuf, (u16, u16)> = BTreeMap::new();
     for port in listed {
         if named.contains_key(Path::new(&port.node)) {
@@ -132,10 +138,10 @@ fn sights(listed: Vec<Listed>, named: &BTreeMap<PathBuf, &str>) -> Vec<Sight> {
             (Some((vendor, product)), Some(number)) => format!("{vendor:04x}:{product:04x}:{number}"),
             (Some(_), None) | (None, _) => port.node.clone(),
         };
-        sights.push(Sight { address: distinct(address, &mut taken), port: port.node, usb: port.usb });
+        sights.push(Sight { address, port: port.node, usb: port.usb });
     }
     for (node, name) in named {
-        let (port, address) = ((*name).to_owned(), distinct((*name).to_owned(), &mut taken));
+        let (port, address) = ((*name).to_owned(), (*name).to_owned());
         sights.push(Sight { port, usb: usb_of.get(node).copied(), address });
     }
     sights
@@ -153,7 +159,7 @@ impl Opener for PortOpener {
         let settings = match access {
             Access::Serial(settings) => *settings,
             Access::Bluetooth { .. }
-            | Access::Hid
+            | Access::Hid(_)
             | Access::WebSocket
             | Access::Gamepad
             | Access::Simulated => {
@@ -195,7 +201,7 @@ mod tests {
             sights(listed, &named),
             [
                 sight("/dev/ttyUSB0", ids, "1a86:7523:77"),
-                sight("/dev/ttyUSB1", ids, "1a86:7523:77#2"),
+                sight("/dev/ttyUSB1", ids, "1a86:7523:77"),
                 sight("/dev/ttyS0", None, "/dev/ttyS0"),
                 sight("/dev/ttyUSB2", ids, "/dev/ttyUSB2"),
                 sight("/run/tcode", None, "/run/tcode"),

@@ -58,28 +58,12 @@ pub(super) async fn open(
     settings: SerialSettings,
     visit: Visit,
 ) -> Result<Opened, TransportFault> {
-    let path = node.to_owned();
-    let opened = thread::once("serial-open", OPEN_LIMIT, move || set_up(&path, settings)).await?;
-    let port = match opened {
-        Ok(port) => port,
-        Err(Errno::ACCESS | Errno::PERM) => {
-            visit.denied();
-            return Err(TransportFault::NotAllowed(format!("{node} may not be opened; {}", mend(node))));
-        }
-        Err(Errno::BUSY) => {
-            return Err(TransportFault::Refused(format!("another program has {node} open")));
-        }
-        Err(Errno::NOTTY) => return Err(TransportFault::Refused(format!("{node} is not a serial port"))),
-        Err(error) => return Err(TransportFault::Refused(format!("{node} cannot be opened: {error}"))),
-    };
-    let port = waitable(port, Interest::READABLE | Interest::WRITABLE)
-        .map_err(|error| TransportFault::Refused(format!("{node} cannot be waited for: {error}")))?;
-    visit.opened();
-    let line = Arc::new(Line { port, is_heard: AtomicBool::new(false) });
+    let line = Arc::new(Line::open(node, settings, &visit).await?);
+    let is_heard = Arc::new(AtomicBool::new(false));
     let (tell, events) = mpsc::channel(EVENT_QUEUE);
     let mut reader = JoinSet::new();
-    reader.spawn(read_on(Arc::clone(&line), tell.clone()));
-    let transport = SerialPort { line, tell: Some(tell), reader, _visit: visit };
+    reader.spawn(read_on(Arc::clone(&line), Arc::clone(&is_heard), tell.clone()));
+    let transport = SerialPort { line, is_heard, tell: Some(tell), reader, _visit: visit };
     Ok(Opened { transport: Box::new(transport), events })
 }
 
@@ -122,17 +106,103 @@ fn set_up(node: &str, settings: SerialSettings) -> Result<OwnedFd, Errno> {
     Ok(port)
 }
 
-/// What both directions use.
-struct Line {
-    port: AsyncFd<OwnedFd>,
-    /// Whether the device's task has subscribed to what comes.
-    is_heard: AtomicBool,
+/// An open port as it is, for both directions.
+///
+/// The kernel sends what is left before it closes a port, which one that hangs never ends. So one that is only dropped, as when
+/// whoever opened it is called off, is closed on a thread of its own too.
+#[derive(Debug)]
+pub(in super::super) struct Line {
+    /// None once it is closed.
+    port: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(port) = self.port.take().map(AsyncFd::into_inner)
+            && let Err(error) = thread::start("serial-close", move || drop(port))
+        {
+            tracing::debug!(%error, "a serial port is closed in place");
+        }
+    }
 }
 
 impl Line {
+    /// Opens the port, for this service alone.
+    pub(in super::super) async fn open(
+        node: &str,
+        settings: SerialSettings,
+        visit: &Visit,
+    ) -> Result<Self, TransportFault> {
+        let path = node.to_owned();
+        let opened = thread::once("serial-open", OPEN_LIMIT, move || set_up(&path, settings)).await?;
+        let port = match opened {
+            Ok(port) => port,
+            Err(Errno::ACCESS | Errno::PERM) => {
+                visit.denied();
+                return Err(TransportFault::NotAllowed(format!("{node} may not be opened; {}", mend(node))));
+            }
+            Err(Errno::BUSY) => {
+                return Err(TransportFault::Refused(format!("another program has {node} open")));
+            }
+            Err(Errno::NOTTY) => return Err(TransportFault::Refused(format!("{node} is not a serial port"))),
+            Err(error) => return Err(TransportFault::Refused(format!("{node} cannot be opened: {error}"))),
+        };
+        let port = waitable(port, Interest::READABLE | Interest::WRITABLE)
+            .map_err(|error| TransportFault::Refused(format!("{node} cannot be waited for: {error}")))?;
+        visit.opened();
+        Ok(Self { port: Some(port) })
+    }
+
+    /// Has the port take a packet. One that it has not taken in time is taken back, so that nothing of it is sent later, after a stop
+    /// perhaps; the port is of no use then.
+    pub(in super::super) async fn send(&self, data: &[u8]) -> Result<(), TransportFault> {
+        tracing::trace!(?data, "serial port write");
+        match timeout(WRITE_LIMIT, self.write(data)).await {
+            Ok(result) => result.map_err(|error| gone(&error)),
+            Err(_) => {
+                let emptied =
+                    self.port().and_then(|port| Ok(tcflush(port.get_ref(), QueueSelector::OFlush)?));
+                if let Err(error) = emptied {
+                    tracing::warn!(%error, "what a serial port did not take cannot be taken back");
+                }
+                Err(thread::timed_out(WRITE_LIMIT))
+            }
+        }
+    }
+
+    /// Waits for what comes next. Cancel-safe.
+    pub(in super::super) async fn receive(&self) -> Result<Vec<u8>, TransportFault> {
+        let mut buffer = [0; READ_MAX];
+        match self.read(&mut buffer).await {
+            Ok(0) => Err(TransportFault::Disconnected("the port was closed at its other end".to_owned())),
+            Ok(count) => {
+                let data = buffer.get(..count).unwrap_or_default().to_vec();
+                tracing::trace!(?data, "serial port read");
+                Ok(data)
+            }
+            Err(error) => Err(gone(&error)),
+        }
+    }
+
+    /// Closes the port. The kernel sends what is left before, which a port that hangs never ends.
+    pub(in super::super) async fn close(mut self) {
+        let Some(port) = self.port.take().map(AsyncFd::into_inner) else { return };
+        let closed = thread::once("serial-close", CLOSE_LIMIT, move || {
+            ioctl_tiocnxcl(&port).ok();
+            drop(port);
+        });
+        if let Err(error) = closed.await {
+            tracing::debug!(%error, "a serial port is still closing");
+        }
+    }
+
+    fn port(&self) -> io::Result<&AsyncFd<OwnedFd>> {
+        self.port.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     async fn write(&self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
-            let mut ready = self.port.writable().await?;
+            let mut ready = self.port()?.writable().await?;
             let written = ready.try_io(|port| Ok(rustix::io::write(port.get_ref(), data)?));
             match written {
                 Ok(Ok(count)) => data = data.get(count..).unwrap_or_default(),
@@ -147,7 +217,7 @@ impl Line {
     /// Reads some bytes; none means that the other end is gone.
     async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let mut ready = self.port.readable().await?;
+            let mut ready = self.port()?.readable().await?;
             match ready.try_io(|port| Ok(rustix::io::read(port.get_ref(), &mut *buffer)?)) {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(result) => return result,
@@ -158,22 +228,17 @@ impl Line {
 }
 
 /// Reads until the port is gone. What nobody has subscribed to is read too, or the device would be held up by it.
-async fn read_on(line: Arc<Line>, tell: mpsc::Sender<TransportEvent>) {
-    let mut buffer = [0; READ_MAX];
+async fn read_on(line: Arc<Line>, is_heard: Arc<AtomicBool>, tell: mpsc::Sender<TransportEvent>) {
     let lost = loop {
-        match line.read(&mut buffer).await {
-            Ok(0) => break TransportFault::Disconnected("the port was closed at its other end".to_owned()),
-            Ok(count) => {
-                let data = buffer.get(..count).unwrap_or_default().to_vec();
-                tracing::trace!(?data, "serial port read");
-                if line.is_heard.load(Ordering::Relaxed) {
-                    let event = TransportEvent::Notified { endpoint: Endpoint::from(ANSWERS), data };
-                    if tell.send(event).await.is_err() {
-                        return;
-                    }
+        match line.receive().await {
+            Ok(data) if is_heard.load(Ordering::Relaxed) => {
+                let event = TransportEvent::Notified { endpoint: Endpoint::from(ANSWERS), data };
+                if tell.send(event).await.is_err() {
+                    return;
                 }
             }
-            Err(error) => break gone(&error),
+            Ok(_) => {}
+            Err(fault) => break fault,
         }
     };
     // Nobody may be there to hear it any more.
@@ -191,6 +256,8 @@ fn gone(error: &io::Error) -> TransportFault {
 /// An open port.
 struct SerialPort {
     line: Arc<Line>,
+    /// Whether the device's task has subscribed to what comes.
+    is_heard: Arc<AtomicBool>,
     /// None once the port is given up.
     tell: Option<mpsc::Sender<TransportEvent>>,
     /// One task, which ends with this.
@@ -200,20 +267,14 @@ struct SerialPort {
 }
 
 impl SerialPort {
-    /// The port has not taken a packet in time. Nothing of it may be sent later, after a stop perhaps: the port is emptied and
-    /// given up.
-    fn give_up(&mut self) -> TransportFault {
-        let fault = thread::timed_out(WRITE_LIMIT);
-        if let Err(error) = tcflush(self.line.port.get_ref(), QueueSelector::OFlush) {
-            tracing::warn!(%error, "what a serial port did not take cannot be taken back");
-        }
+    /// The port has not taken a packet in time: it is given up.
+    fn give_up(&mut self, fault: &TransportFault) {
         self.reader.abort_all();
         if let Some(tell) = self.tell.take() {
             // Full: then the end of the queue says that the path is gone.
             let lost = TransportFault::Disconnected(format!("the port hangs: {fault}"));
             tell.try_send(TransportEvent::Lost(lost)).ok();
         }
-        fault
     }
 }
 
@@ -230,11 +291,11 @@ impl Transport for SerialPort {
         if self.tell.is_none() {
             return Err(TransportFault::Disconnected("the port was given up".to_owned()));
         }
-        tracing::trace!(?data, "serial port write");
-        match timeout(WRITE_LIMIT, self.line.write(data)).await {
-            Ok(result) => result.map_err(|error| gone(&error)),
-            Err(_) => Err(self.give_up()),
+        let sent = self.line.send(data).await;
+        if let Err(fault @ TransportFault::TimedOut(_)) = &sent {
+            self.give_up(fault);
         }
+        sent
     }
 
     async fn read(&mut self, endpoint: &str, _: u32) -> Result<Vec<u8>, TransportFault> {
@@ -249,7 +310,7 @@ impl Transport for SerialPort {
     async fn subscribe(&mut self, endpoint: &str) -> Result<(), TransportFault> {
         match endpoint {
             ANSWERS => {
-                self.line.is_heard.store(true, Ordering::Relaxed);
+                self.is_heard.store(true, Ordering::Relaxed);
                 Ok(())
             }
             other => Err(TransportFault::NoEndpoint(other.to_owned())),
@@ -259,7 +320,7 @@ impl Transport for SerialPort {
     async fn unsubscribe(&mut self, endpoint: &str) -> Result<(), TransportFault> {
         match endpoint {
             ANSWERS => {
-                self.line.is_heard.store(false, Ordering::Relaxed);
+                self.is_heard.store(false, Ordering::Relaxed);
                 Ok(())
             }
             other => Err(TransportFault::NoEndpoint(other.to_owned())),
@@ -267,18 +328,11 @@ impl Transport for SerialPort {
     }
 
     async fn close(self: Box<Self>) {
-        let Self { line, tell, mut reader, _visit } = *self;
+        let Self { line, tell, mut reader, _visit, .. } = *self;
         drop(tell);
         reader.shutdown().await;
-        let Some(line) = Arc::into_inner(line) else { return };
-        let port = line.port.into_inner();
-        // The kernel sends what is left before it closes, which a port that hangs never ends.
-        let closed = thread::once("serial-close", CLOSE_LIMIT, move || {
-            ioctl_tiocnxcl(&port).ok();
-            drop(port);
-        });
-        if let Err(error) = closed.await {
-            tracing::debug!(%error, "a serial port is still closing");
+        if let Some(line) = Arc::into_inner(line) {
+            line.close().await;
         }
     }
 }
