@@ -10,8 +10,9 @@ use std::{
 use engine::{
     definition::{
         catalogue::Source,
+        layer::Layer,
         model::{Feature, Protocol},
-        parse::{Layer, TemplateCheck, TemplateProblem},
+        template::{TemplateCheck, TemplateProblem},
     },
     vocabulary::InputKind,
 };

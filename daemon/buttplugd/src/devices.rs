@@ -12,11 +12,12 @@ use std::{
 use engine::{
     definition::{
         catalogue::{Catalogue, Source},
-        parse::Layer,
+        layer::Layer,
         problem::Problem,
     },
     fault::{Fault, Reason},
     monitor::ServiceFacts,
+    recording::Recording,
     vocabulary::DeviceIndex,
 };
 use tokio::{
@@ -27,14 +28,15 @@ use tokio::{
 
 use crate::{
     arrivals::{self, Arrivals, MemoryError},
-    config::{Config, Directories},
+    config::{Config, Directories, value::ReconnectWhen},
     definitions::{Folders, Templates},
     hub::Hub,
     journal::RunningJournal,
     plugin::{LoadError, PluginHost},
     transport::{
-        self, Discovery, ble, dongle, gamepad, hid, recording::Recording, replay, serial, simulated,
-        websocket,
+        self, Discovery, Search,
+        ble::{self, Air},
+        dongle, gamepad, hid, replay, serial, simulated, websocket,
     },
 };
 
@@ -94,16 +96,16 @@ impl Devices {
             plugins: PluginHost::new(&[*plugin_template::entry()])?,
             journal,
             left_running,
-            reconnect: if config.devices.reconnect {
-                arrivals::Reconnect::Look
-            } else {
-                arrivals::Reconnect::Wait
+            reconnect: match config.devices.reconnect {
+                ReconnectWhen::Off => arrivals::Reconnect::Off,
+                ReconnectWhen::WhileClientConnected => arrivals::Reconnect::WhileClientConnected,
+                ReconnectWhen::Always => arrivals::Reconnect::Always,
             },
             closing: closed,
         };
         let (arrivals, discovery) = Arrivals::new(parts, &directories.state)?;
         let mut buses = JoinSet::new();
-        start_buses(&mut buses, config, &discovery, &catalogue, arrivals.left_running());
+        start_buses(&mut buses, config, &discovery, &catalogue, arrivals.search());
         if !recordings.is_empty() {
             buses.spawn(replay::run(discovery.clone(), recordings));
         }
@@ -161,12 +163,10 @@ fn start_buses(
     config: &Config,
     discovery: &Discovery,
     catalogue: &watch::Sender<Arc<Catalogue>>,
-    left_running: Vec<String>,
+    search: watch::Receiver<Search>,
 ) {
     if config.transports.bluetooth {
-        let reconnect = if config.devices.reconnect { ble::Reconnect::Lost } else { ble::Reconnect::Off };
-        let settings = ble::Settings { reconnect, left_running };
-        buses.spawn(ble::run(discovery.clone(), settings));
+        buses.spawn(ble::run(Air { search, tell: discovery.tell.clone() }));
     } else {
         buses.spawn(transport::off(discovery.clone(), ble::NAME, "transports.bluetooth"));
     }
@@ -181,7 +181,8 @@ fn start_buses(
         buses.spawn(transport::off(discovery.clone(), serial::NAME, "transports.serial"));
     }
     if config.transports.lovense_dongle {
-        buses.spawn(dongle::run(discovery.clone(), catalogue.subscribe()));
+        let port = config.transports.lovense_dongle_port.clone();
+        buses.spawn(dongle::run(discovery.clone(), catalogue.subscribe(), port));
     } else {
         buses.spawn(transport::off(discovery.clone(), dongle::NAME, "transports.lovense-dongle"));
     }

@@ -4,27 +4,29 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{
     definition::{
-        catalogue::ProtocolEntry,
+        entry::ProtocolEntry,
         matching::Way,
         model,
         resolved::{Resolved, ResolvedOutput},
     },
-    device::{InputSetup, KeepAlive, KeepAliveWhen, ModelSetup, Motion, OnStop, OutputSetup},
+    device::{InputSetup, KeepAlive, KeepAliveWhen, ModelSetup, Motion, OnStop, OutputSetup, SetUnderWay},
     protocol::Endpoint,
     router::{DeviceEntry, OutputEntry},
-    view::InputWays,
+    view::FeatureView,
     vocabulary::{DeviceIndex, Range},
 };
 
 use crate::{
-    plugin::{Feature, InputRange, InputWays as PluginWays, Model, OutputRange},
-    transport::{Access, SerialSettings, ble, dongle},
+    plugin::{Feature, InputRange, Model, OutputRange},
+    transport::{Access, HidPart, SerialSettings, ble, dongle},
 };
 
 /// The gap between packets on Bluetooth, unless a definition says otherwise: what most devices bear.
 const BLUETOOTH_GAP_MS: u32 = 75;
-/// How long the first of several values for one device waits for the others, on Bluetooth.
-const BLUETOOTH_GATHER: Duration = Duration::from_millis(2);
+/// How long the first of several values for one device waits for the others, on Bluetooth. A client of v4 sends a message for each
+/// output, and on a busy machine there are milliseconds between them; a connection of Bluetooth LE carries a packet every 7.5 ms at
+/// the soonest.
+const BLUETOOTH_GATHER: Duration = Duration::from_millis(5);
 
 /// How a device is opened that can be reached in the first of these ways; over Bluetooth, in whichever of them fits.
 pub(super) fn access(first: &Way, others: &[Way]) -> Access {
@@ -36,7 +38,7 @@ pub(super) fn access(first: &Way, others: &[Way]) -> Access {
             });
             Some(services.collect())
         }
-        Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => None,
+        Way::Serial(_) | Way::Hid(_) | Way::WebSocket | Way::Gamepad | Way::Simulated => None,
     };
     match first {
         Way::Bluetooth(_) => {
@@ -52,7 +54,9 @@ pub(super) fn access(first: &Way, others: &[Way]) -> Access {
             },
             stop_bits: settings.stop_bits,
         }),
-        Way::Hid => Access::Hid,
+        Way::Hid(one) => {
+            Access::Hid(HidPart { interface: one.interface, usage_page: one.usage_page, usage: one.usage })
+        }
         Way::WebSocket => Access::WebSocket,
         Way::Gamepad => Access::Gamepad,
         Way::Simulated => Access::Simulated,
@@ -112,11 +116,7 @@ pub fn plugin_model(resolved: &Resolved) -> Model {
             .map(|input| InputRange {
                 kind: input.kind,
                 range: input.ranges.first().copied().unwrap_or(Range::new(i32::MIN, i32::MAX)),
-                ways: match input.ways {
-                    InputWays::Read => PluginWays::Read,
-                    InputWays::Subscribe => PluginWays::Subscribe,
-                    InputWays::Both => PluginWays::Both,
-                },
+                ways: input.ways,
             })
             .collect(),
     });
@@ -149,8 +149,13 @@ pub fn setup(resolved: &Resolved, transport: &str, left: Motion) -> ModelSetup {
     let gap = resolved.message_gap_ms.unwrap_or_else(|| default_gap_ms(transport));
     ModelSetup {
         inputs: inputs.collect(),
+        signal: signal(resolved, transport).map(|feature| feature.index),
         gap: Duration::from_millis(gap.into()),
         packet_gap: Duration::from_millis(resolved.packet_gap_ms.into()),
+        set_under_way: match resolved.set_under_way {
+            model::SetUnderWay::Cut => SetUnderWay::Cut,
+            model::SetUnderWay::Finish => SetUnderWay::Finish,
+        },
         gather: if gathers { BLUETOOTH_GATHER } else { Duration::ZERO },
         keep_alive: resolved.keep_alive.map(|keep_alive| KeepAlive {
             every: Duration::from_millis(keep_alive.every_ms.into()),
@@ -174,6 +179,11 @@ fn on_stop(output: &ResolvedOutput) -> OnStop {
     }
 }
 
+/// What shows the strength of the signal, where the bus tells it: the toy behind a dongle is heard by the dongle alone.
+fn signal(resolved: &Resolved, transport: &str) -> Option<FeatureView> {
+    if transport == ble::NAME { resolved.signal() } else { None }
+}
+
 /// What the hub is told.
 pub(super) fn entry(resolved: &Resolved, index: DeviceIndex, transport: &'static str) -> DeviceEntry {
     let outputs = resolved.features.iter().flat_map(|feature| {
@@ -183,8 +193,10 @@ pub(super) fn entry(resolved: &Resolved, index: DeviceIndex, transport: &'static
             scale: output.scale,
         })
     });
+    let mut view = resolved.view(index, default_gap_ms(transport));
+    view.features.extend(signal(resolved, transport));
     DeviceEntry {
-        view: Arc::new(resolved.view(index, default_gap_ms(transport))),
+        view: Arc::new(view),
         transport,
         protocol: Arc::from(resolved.protocol.id()),
         outputs: outputs.collect(),

@@ -9,7 +9,7 @@ use std::{
 
 use engine::{
     definition::{
-        catalogue::Candidate,
+        catalogue::{Candidate, Catalogue},
         indices::{BookError, BookState, DeviceKey, IndexBook, WishState},
     },
     vocabulary::DeviceIndex,
@@ -28,6 +28,8 @@ const FILE: &str = "devices.toml";
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest time before a device that failed is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The time before a device that may not be used is tried again: longer than the service runs. A reload ends it.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// Devices whose failures are remembered. With more, those are forgotten whose pause ends first.
 const MOST_REMEMBERED: usize = 256;
 
@@ -79,9 +81,21 @@ impl Indexes {
         Ok(Self { path: folder.join(FILE), book: known_devices(folder)? })
     }
 
+    /// All devices that have an index.
+    pub(super) fn devices(&self) -> impl Iterator<Item = (&DeviceKey, DeviceIndex)> {
+        self.book.devices()
+    }
+
     /// The addresses of the devices that have these indexes, whatever their bus.
     pub(super) fn addresses(&self, of: &BTreeSet<DeviceIndex>) -> Vec<String> {
         self.book.addresses(of).map(str::to_owned).collect()
+    }
+
+    /// The devices that have an index and, as far as the definitions tell, may be used.
+    pub(super) fn known<'a>(&'a self, catalogue: &'a Catalogue) -> impl Iterator<Item = &'a DeviceKey> {
+        let may_be_used =
+            |key: &&DeviceKey| catalogue.resolve(&key.protocol, &key.identifier, &key.address).is_ok();
+        self.book.devices().map(|(key, _)| key).filter(may_be_used)
     }
 
     /// The index of a device, which it gets now if it has none.
@@ -144,6 +158,13 @@ impl<D> Attempts<D> {
         }
     }
 
+    /// A device that waited to be tried again is not there any more. What is found where it was seen would be another.
+    pub(super) fn gone(&mut self, place: &Place) {
+        if let Some(failure) = self.failures.get_mut(place) {
+            failure.seen = None;
+        }
+    }
+
     /// The best candidate that has not turned out to be wrong; after the last the first again.
     pub(super) fn pick<'a>(&self, place: &Place, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
         let passed_over = self.failures.get(place).map_or(0, |failure| failure.passed_over);
@@ -165,8 +186,12 @@ impl<D> Attempts<D> {
         self.failures.remove(place);
     }
 
-    /// A device failed.
-    pub(super) fn failed(&mut self, place: Place, reached: Reached, now: Instant) {
+    /// A device may not be used: it is let alone until the definitions or the user's rules are read again.
+    pub(super) fn refused(&mut self, place: Place, now: Instant) {
+        self.failure(place, now).until = now + REFUSED_PAUSE;
+    }
+
+    fn failure(&mut self, place: Place, now: Instant) -> &mut Failure<D> {
         if self.failures.len() >= MOST_REMEMBERED && !self.failures.contains_key(&place) {
             let first =
                 self.failures.iter().min_by_key(|(_, failure)| failure.until).map(|(place, _)| place.clone());
@@ -174,18 +199,18 @@ impl<D> Attempts<D> {
                 self.failures.remove(&first);
             }
         }
-        let failure = self.failures.entry(place).or_insert(Failure {
-            count: 0,
-            passed_over: 0,
-            until: now,
-            seen: None,
-        });
+        self.failures.entry(place).or_insert(Failure { count: 0, passed_over: 0, until: now, seen: None })
+    }
+
+    /// A device failed.
+    pub(super) fn failed(&mut self, place: Place, reached: Reached, now: Instant) {
+        let failure = self.failure(place, now);
         let doubled = 1_u32.checked_shl(failure.count).unwrap_or(u32::MAX);
         failure.until = now + FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
         failure.count = failure.count.saturating_add(1);
         match reached {
-            Reached::Nothing => failure.passed_over = failure.passed_over.saturating_add(1),
-            Reached::Open | Reached::Ready => {}
+            Reached::Mismatch => failure.passed_over = failure.passed_over.saturating_add(1),
+            Reached::Nothing | Reached::Open | Reached::Ready => {}
         }
     }
 
@@ -231,8 +256,24 @@ mod tests {
         attempts.failed(place(), Reached::Open, first);
         assert_eq!(attempts.may_try(&place(), 4, first + FIRST_PAUSE), None);
         assert_eq!(attempts.due(first + 2 * FIRST_PAUSE), [4]);
+        attempts.failed(place(), Reached::Open, first);
+        assert_eq!(attempts.may_try(&place(), 5, first), None);
+        attempts.gone(&place());
+        assert!(attempts.due(first + LONGEST_PAUSE).is_empty());
         attempts.succeeded(&place());
-        assert_eq!(attempts.may_try(&place(), 5, first), Some(5));
+        assert_eq!(attempts.may_try(&place(), 6, first), Some(6));
+    }
+
+    #[test]
+    fn a_device_that_may_not_be_used_is_let_alone_until_the_rules_are_read_again() {
+        let mut attempts = Attempts::default();
+        let start = Instant::now();
+        attempts.refused(place(), start);
+        let later = start + 100 * LONGEST_PAUSE;
+        assert_eq!(attempts.may_try(&place(), 1, later), None);
+        assert!(attempts.due(later).is_empty());
+        attempts.forget();
+        assert_eq!(attempts.due(Instant::now()), [1]);
     }
 
     #[test]

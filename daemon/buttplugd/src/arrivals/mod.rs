@@ -4,29 +4,34 @@
 //! One task owns all of it. It talks to no device itself; see [`crate::device_task`] for that, and `engine::definition` for what
 //! belongs to which protocol.
 
+mod ended;
 mod identity;
+mod lookout;
 mod memory;
 mod open;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, hash_map::RandomState},
     hash::BuildHasher,
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 
 use engine::{
     definition::{
         access::Refusal,
-        catalogue::{Candidate, Catalogue, ProtocolEntry},
+        catalogue::{Candidate, Catalogue},
+        entry::ProtocolEntry,
         indices::DeviceKey,
         matching::Way,
     },
     device::{DeviceSetup, Motion},
     fault::{Fault, Reason},
+    monitor::Status,
     vocabulary::DeviceIndex,
 };
 use tokio::{
@@ -37,18 +42,20 @@ use tokio::{
 
 pub use self::{
     identity::{library, params, plugin_model, setup},
+    lookout::Reconnect,
     memory::{MemoryError, known_devices},
 };
 use self::{
+    lookout::{Lookout, Why},
     memory::{Attempts, Indexes},
-    open::{LetGo, Open, Terms},
+    open::{Open, Terms},
 };
 use crate::{
     device_task::{Code, DeviceTask, Ended, Identified, Identity, Reached, TaskId, closed},
     hub::Hub,
     journal::RunningJournal,
     plugin::{self, DeviceInfo, PluginHost},
-    transport::{Discovered, Discovery, FromTransport, ScanWish},
+    transport::{Discovered, Discovery, FromTransport, ScanWish, Search},
 };
 
 /// The protocol of the plugin that is linked in, which runs all templates.
@@ -61,8 +68,6 @@ const IDENTIFY_QUEUE: usize = 16;
 const MOST_DEVICES: usize = 64;
 /// Protocols that one device is tried as. No name is claimed by more than two.
 const MOST_CANDIDATES: usize = 8;
-/// How long devices are looked for that may have been left running, or that were lost.
-const LOOK_FOR: Duration = Duration::from_secs(60);
 
 /// What arrivals are made of.
 pub struct Parts {
@@ -76,19 +81,10 @@ pub struct Parts {
     pub journal: RunningJournal,
     /// Devices that were left running when the service was last there.
     pub left_running: BTreeSet<DeviceIndex>,
-    /// Whether a device that was lost is looked for.
+    /// When known devices are looked for by themselves.
     pub reconnect: Reconnect,
     /// Set when all devices are to be let go.
     pub closing: watch::Receiver<Option<Reason>>,
-}
-
-/// Whether a device that was lost is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reconnect {
-    /// For a minute.
-    Look,
-    /// Only when a client scans, or when it shows itself.
-    Wait,
 }
 
 /// Tells devices apart before they have said what they are: their bus and their address on it.
@@ -102,7 +98,7 @@ pub struct Arrivals {
     indexes: Indexes,
     journal: RunningJournal,
     left: BTreeSet<DeviceIndex>,
-    reconnect: Reconnect,
+    lookout: Lookout,
     closing: watch::Receiver<Option<Reason>>,
     attempts: Attempts<Discovered>,
     open: BTreeMap<TaskId, Open>,
@@ -115,10 +111,8 @@ pub struct Arrivals {
     ask: mpsc::Sender<Identified>,
     hub_wish: watch::Receiver<ScanWish>,
     wish: watch::Sender<ScanWish>,
-    /// Until when devices are looked for although no client scans.
-    look_until: Option<Instant>,
-    /// The devices that are then looked for.
-    sought: BTreeSet<DeviceIndex>,
+    search: watch::Sender<Search>,
+    status: watch::Receiver<Arc<Status>>,
 }
 
 impl Drop for Arrivals {
@@ -142,16 +136,19 @@ impl Arrivals {
         let (ask, questions) = mpsc::channel(IDENTIFY_QUEUE);
         let hub_wish = parts.hub.scan_wish();
         let (wish, wishes) = watch::channel(ScanWish::Rest);
-        let sought = parts.left_running.clone();
-        let look_until = (!parts.left_running.is_empty()).then(|| Instant::now() + LOOK_FOR);
-        let arrivals = Self {
+        let status = parts.hub.status();
+        let mut lookout = Lookout::new(parts.reconnect);
+        for address in indexes.addresses(&parts.left_running) {
+            lookout.miss(&address, Why::MayRun, Instant::now());
+        }
+        let mut arrivals = Self {
             hub: parts.hub,
             catalogue: parts.catalogue,
             plugins: parts.plugins,
             indexes,
             journal: parts.journal,
             left: parts.left_running,
-            reconnect: parts.reconnect,
+            lookout,
             closing: parts.closing,
             attempts: Attempts::default(),
             open: BTreeMap::new(),
@@ -163,40 +160,55 @@ impl Arrivals {
             ask,
             hub_wish,
             wish,
-            look_until,
-            sought,
+            search: watch::Sender::new(Search::rest()),
+            status,
         };
+        // Clients may be there before anything else; without them this is for those who want known devices back at all times.
+        let known = arrivals.known();
+        arrivals.lookout.expect(known, Instant::now());
         Ok((arrivals, Discovery { wish: wishes, tell }))
     }
 
-    /// The addresses of the devices that may have been left running, for buses that can look for one device.
+    /// What Bluetooth runs on instead of the wish of the other buses.
     #[must_use]
-    pub fn left_running(&self) -> Vec<String> {
-        self.indexes.addresses(&self.left)
+    pub fn search(&self) -> watch::Receiver<Search> {
+        self.search.subscribe()
     }
 
     /// Runs until all devices are to be let go, and waits for their tasks, each of which has its limits.
     pub async fn run(mut self) {
         self.update_wish();
+        self.tell_known().await;
         // All arms are cancel-safe; what they lead to has a limit.
         loop {
-            let wake = [self.look_until, self.attempts.next()].into_iter().flatten().min();
+            let seen_until = self.open.values().filter_map(Open::seen_until).min();
+            let wake =
+                [self.lookout.deadline(), self.attempts.next(), seen_until].into_iter().flatten().min();
             tokio::select! {
                 Some(said) = self.from_buses.recv() => self.hear(said).await,
                 Some(question) = self.questions.recv() => self.answer(question).await,
-                Some(ended) = self.tasks.join_next_with_id() => match ended {
-                    Ok((task, ended)) => {
-                        self.attempts.task(task);
-                        self.ended(ended);
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    let back = match ended {
+                        Ok((task, ended)) => {
+                            self.attempts.task(task);
+                            self.ended(ended).await
+                        }
+                        Err(error) => self.failed(&error),
+                    };
+                    if let Some(discovered) = back {
+                        self.discovered(discovered).await;
                     }
-                    Err(error) => self.failed(&error),
-                },
+                }
                 changed = self.hub_wish.changed() => match changed {
                     Ok(()) => self.asked(),
                     Err(_) => break,
                 },
+                changed = self.status.changed() => match changed {
+                    Ok(()) => self.clients_changed(),
+                    Err(_) => break,
+                },
                 changed = self.catalogue.changed() => match changed {
-                    Ok(()) => self.reloaded(),
+                    Ok(()) => self.reloaded().await,
                     Err(_) => break,
                 },
                 _ = closed(&mut self.closing) => break,
@@ -206,6 +218,7 @@ impl Arrivals {
         let reason = (*self.closing.borrow()).unwrap_or(Reason::ShuttingDown);
         self.open.values().for_each(|open| open.close(reason));
         self.wish.send_replace(ScanWish::Rest);
+        self.search.send_replace(Search::rest());
         self.from_buses.close();
         self.questions.close();
         // Devices ask what they are no more; those that are ready end by their own closing.
@@ -214,7 +227,7 @@ impl Arrivals {
         }
         while let Some(ended) = self.tasks.join_next().await {
             match ended {
-                Ok(ended) => self.ended(ended),
+                Ok(ended) => drop(self.ended(ended).await),
                 Err(error) => tracing::error!(%error, "the task of a device failed"),
             }
         }
@@ -228,12 +241,16 @@ impl Arrivals {
             }
             FromTransport::ScanEnded(transport) => self.hub.scan_ended(transport).await,
             FromTransport::Discovered(discovered) => self.discovered(discovered).await,
+            FromTransport::Gone { transport, address } => self.attempts.gone(&(transport, address)),
         }
     }
 
     async fn discovered(&mut self, discovered: Discovered) {
         let place = (discovered.transport, discovered.address.clone());
-        if self.open.values().any(|open| open.place == place) {
+        if let Some(open) = self.open.values_mut().find(|open| open.place == place) {
+            if discovered.opener.shows_itself() {
+                open.seen(discovered, Instant::now());
+            }
             return;
         }
         let Some(discovered) = self.attempts.may_try(&place, discovered, Instant::now()) else { return };
@@ -242,7 +259,12 @@ impl Arrivals {
             return;
         }
         let catalogue = self.catalogue.borrow().clone();
-        let candidates = catalogue.find(&discovered.advertisement);
+        let mut candidates = catalogue.find(&discovered.advertisement);
+        if let Some(known) = discovered.opener.protocol()
+            && candidates.iter().any(|one| one.protocol.id() == known)
+        {
+            candidates.retain(|one| one.protocol.id() == known);
+        }
         let Some(first) = candidates.first() else { return };
         // A denied device is not tried as something else, so the first candidate is the one that is asked for.
         if let Err(refusal) = catalogue.admit(first.protocol.id(), &place.1) {
@@ -251,7 +273,7 @@ impl Arrivals {
         let candidates = match first.way {
             // Its services tell, once it is connected.
             Way::Bluetooth(_) => candidates,
-            Way::Serial(_) | Way::Hid | Way::WebSocket | Way::Gamepad | Way::Simulated => {
+            Way::Serial(_) | Way::Hid(_) | Way::WebSocket | Way::Gamepad | Way::Simulated => {
                 self.attempts.pick(&place, &candidates).cloned().into_iter().collect()
             }
         };
@@ -288,6 +310,8 @@ impl Arrivals {
             params: Vec::new(),
             seed: RandomState::new().hash_one(id.0),
         };
+        self.lookout.seen(&place.1);
+        self.update_wish();
         let (open, closing) = Open::new(place, protocol);
         let task = DeviceTask {
             id,
@@ -351,14 +375,11 @@ impl Arrivals {
             address: place.1.clone(),
         };
         let index = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
-        if self.sought.remove(&index) && self.sought.is_empty() {
-            self.look_until = None;
-            self.update_wish();
-        }
         let left = if self.left.contains(&index) { Motion::MayRun } else { Motion::AtRest };
         if let Some(open) = self.open.get_mut(&task) {
             open.identified(key, Terms::new(&resolved, index, place.0));
         }
+        self.hub.device_status(standing::connecting(&resolved, index, place.0)).await;
         Ok(Identity {
             entry: identity::entry(&resolved, index, place.0),
             model: identity::plugin_model(&resolved),
@@ -367,95 +388,31 @@ impl Arrivals {
         })
     }
 
-    fn ended(&mut self, ended: Ended) {
-        let now = Instant::now();
-        if let Some(index) = ended.index() {
-            match ended.motion {
-                Motion::MayRun => self.left.insert(index),
-                Motion::AtRest => self.left.remove(&index),
-            };
-        }
-        let Some(open) = self.open.remove(&ended.id) else { return };
-        let is_lost = match ended.reached {
-            Reached::Ready => ended.fault.reason == Reason::DeviceLost || ended.motion == Motion::MayRun,
-            Reached::Nothing | Reached::Open => false,
-        };
-        match ended.reached {
-            _ if open.let_go != LetGo::No => self.attempts.succeeded(&open.place),
-            Reached::Ready if ended.fault.reason != Reason::PluginFailed => {
-                self.attempts.succeeded(&open.place)
-            }
-            reached @ (Reached::Ready | Reached::Nothing | Reached::Open) => {
-                self.attempts.failed(open.place, reached, now);
-            }
-        }
-        let look = match self.reconnect {
-            Reconnect::Look => is_lost,
-            // A device that may be running is looked for in any case.
-            Reconnect::Wait => is_lost && ended.motion == Motion::MayRun,
-        };
-        if look || open.let_go == LetGo::Changed {
-            self.sought.extend(ended.index());
-            self.look_until = Some(now + LOOK_FOR);
-            self.update_wish();
-        }
-        if open.let_go == LetGo::Changed {
-            self.look_anew();
-        }
-    }
-
-    /// The task of a device panicked. Its path is closed by being dropped; what the device does is not known.
-    fn failed(&mut self, error: &tokio::task::JoinError) {
-        tracing::error!(%error, "the task of a device failed");
-        if let Some(id) = self.attempts.task(error.id())
-            && let Some(open) = self.open.remove(&id)
-        {
-            self.attempts.failed(open.place, Reached::Open, Instant::now());
-        }
-    }
-
-    fn reloaded(&mut self) {
+    async fn reloaded(&mut self) {
         self.plugins.forget_refusals();
         self.attempts.forget();
         let catalogue = self.catalogue.borrow_and_update().clone();
         for open in self.open.values_mut() {
             open.reconsider(&catalogue, &mut self.indexes);
         }
+        // One that was denied until now may be there.
+        let known = self.known().into_iter().filter(|address| !self.lookout.misses(address));
+        let known: Vec<_> = known.collect();
+        if !known.is_empty() {
+            self.lookout.expect(known, Instant::now());
+            self.update_wish();
+        }
+        self.tell_known().await;
     }
 
     async fn wake(&mut self) {
         let now = Instant::now();
-        if self.look_until.is_some_and(|until| until <= now) {
-            self.look_until = None;
-            self.sought.clear();
-            self.update_wish();
-        }
+        self.open.values_mut().for_each(|open| open.forget_seen(now));
+        self.lookout.advance(now);
+        self.update_wish();
         for discovered in self.attempts.due(now) {
             self.discovered(discovered).await;
         }
-    }
-
-    /// Clients want something else.
-    fn asked(&mut self) {
-        self.update_wish();
-        if *self.hub_wish.borrow() == ScanWish::Scan {
-            self.look_anew();
-        }
-    }
-
-    /// Tells also buses that scan already: it may be that they tell of each device once.
-    fn look_anew(&self) {
-        self.wish.send_replace(ScanWish::Scan);
-    }
-
-    fn update_wish(&mut self) {
-        let by_clients = *self.hub_wish.borrow_and_update();
-        let wish = if self.look_until.is_some() { ScanWish::Scan } else { by_clients };
-        self.wish.send_if_modified(|current| {
-            let changes = *current != wish;
-            *current = wish;
-            changes
-        });
     }
 }
 

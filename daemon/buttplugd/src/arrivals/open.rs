@@ -1,23 +1,22 @@
 //! A device that is open, and what becomes of it when the definitions or the user's rules change: nothing, if all that it was made
 //! from is as it was; else it is let go, and comes back as what it is now, if it may.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{
-    definition::{
-        catalogue::{Catalogue, ProtocolEntry},
-        indices::DeviceKey,
-        resolved::Resolved,
-    },
+    definition::{catalogue::Catalogue, entry::ProtocolEntry, indices::DeviceKey, resolved::Resolved},
     device::{ModelSetup, Motion},
     fault::Reason,
     router::DeviceEntry,
     vocabulary::DeviceIndex,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Place, identity, memory::Indexes};
-use crate::plugin::Model;
+use crate::{plugin::Model, transport::Discovered};
+
+/// A sight of a device tells for so long that it is there.
+const SIGHT_HOLDS: Duration = Duration::from_secs(2);
 
 /// A device that is open, or on its way to be.
 pub(super) struct Open {
@@ -28,6 +27,8 @@ pub(super) struct Open {
     made: Option<(DeviceKey, Terms)>,
     closing: watch::Sender<Option<Reason>>,
     pub(super) let_go: LetGo,
+    /// What was seen of it last, and until when that holds.
+    seen: Option<(Instant, Discovered)>,
 }
 
 /// Whether the service lets a device go by itself.
@@ -68,12 +69,45 @@ impl Open {
     /// A device that has not said what it is. The other result is set when it is to be let go.
     pub(super) fn new(place: Place, protocol: Arc<ProtocolEntry>) -> (Self, watch::Receiver<Option<Reason>>) {
         let (closing, told) = watch::channel(None);
-        (Self { place, protocol, made: None, closing, let_go: LetGo::No }, told)
+        (Self { place, protocol, made: None, closing, let_go: LetGo::No, seen: None }, told)
     }
 
     /// It has said what it is.
     pub(super) fn identified(&mut self, key: DeviceKey, terms: Terms) {
         self.made = Some((key, terms));
+        // What was seen so far is what is open.
+        self.seen = None;
+    }
+
+    /// Its bus sees it once more: it may have come back before its task has ended.
+    pub(super) fn seen(&mut self, discovered: Discovered, now: Instant) {
+        self.seen = Some((now + SIGHT_HOLDS, discovered));
+    }
+
+    /// Until when what was seen of it holds. Then it is to be forgotten, since somebody may wait at the other end of it.
+    pub(super) fn seen_until(&self) -> Option<Instant> {
+        self.seen.as_ref().map(|(until, _)| *until)
+    }
+
+    /// Forgets what does not hold any more.
+    pub(super) fn forget_seen(&mut self, now: Instant) {
+        self.seen.take_if(|(until, _)| *until <= now);
+    }
+
+    /// What was seen of it a moment ago, now that its task has ended.
+    pub(super) fn back(&mut self, now: Instant) -> Option<Discovered> {
+        self.forget_seen(now);
+        self.seen.take().map(|(_, discovered)| discovered)
+    }
+
+    /// Its index, once it has said what it is.
+    pub(super) fn index(&self) -> Option<DeviceIndex> {
+        self.made.as_ref().map(|(_, terms)| terms.entry.view.index)
+    }
+
+    /// Who it is, once it has said it.
+    pub(super) fn key(&self) -> Option<&DeviceKey> {
+        self.made.as_ref().map(|(key, _)| key)
     }
 
     /// Lets it go.

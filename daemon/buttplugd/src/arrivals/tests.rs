@@ -3,23 +3,25 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use engine::{
     advertisement::Advertisement,
-    command::{Answer, Command, Event, Setting, StopTarget, StopWhat},
-    definition::{
-        catalogue::Source,
-        parse::{AnyTemplate, Layer},
-    },
+    client::{Front, Introduction, Peer},
+    command::{Answer, Command, Dispatch, Event, Setting, StopTarget, StopWhat},
+    definition::{catalogue::Source, layer::Layer, template::AnyTemplate},
     protocol::{Endpoint, InputWish, WriteKind},
-    router::{Front, Introduction, Peer},
-    session::Dispatch,
     vocabulary::{FeatureIndex, InputKind, OutputKind, Ticket},
 };
 use ipc_schema::version::SpecVersion;
 use tokio::task::JoinHandle;
+
+mod candidates;
+mod reconnect;
+mod reload;
+mod standing;
 
 use super::*;
 use crate::{
@@ -37,6 +39,7 @@ struct Service {
     closing: watch::Sender<Option<Reason>>,
     arrivals: JoinHandle<()>,
     discovery: Discovery,
+    search: watch::Receiver<Search>,
     catalogue: watch::Sender<Arc<Catalogue>>,
 }
 
@@ -53,6 +56,10 @@ fn catalogue(user: &str) -> Arc<Catalogue> {
 }
 
 fn start(state: &Path, user: &str) -> Service {
+    start_with(state, user, Reconnect::WhileClientConnected)
+}
+
+fn start_with(state: &Path, user: &str, reconnect: Reconnect) -> Service {
     let (journal, left_running) = RunningJournal::open(state);
     let (reload, _reloads) = mpsc::channel(1);
     let (hub, _task) = Hub::start(hub::Parts {
@@ -69,11 +76,12 @@ fn start(state: &Path, user: &str) -> Service {
         plugins: PluginHost::new(&[*plugin_template::entry()]).unwrap(),
         journal,
         left_running,
-        reconnect: Reconnect::Look,
+        reconnect,
         closing: told,
     };
     let (arrivals, discovery) = Arrivals::new(parts, state).unwrap();
-    Service { hub, closing, arrivals: tokio::spawn(arrivals.run()), discovery, catalogue }
+    let search = arrivals.search();
+    Service { search, hub, closing, arrivals: tokio::spawn(arrivals.run()), discovery, catalogue }
 }
 
 impl Service {
@@ -208,6 +216,11 @@ async fn devices_come_when_a_client_scans() {
 struct Motor {
     packets: Arc<Mutex<Vec<Vec<u8>>>>,
     refuses: Arc<Mutex<u32>>,
+    shows_itself: bool,
+    /// How long it takes to be closed.
+    closes_in: Arc<Mutex<Duration>>,
+    /// The next packet is taken, and then whoever sent it panics.
+    blows_up: Arc<Mutex<bool>>,
     /// Which candidate it turns out to be, and how many there were when it was opened.
     candidate: usize,
     offered: Arc<Mutex<Vec<usize>>>,
@@ -216,6 +229,10 @@ struct Motor {
 
 #[async_trait]
 impl Opener for Motor {
+    fn shows_itself(&self) -> bool {
+        self.shows_itself
+    }
+
     async fn open(self: Box<Self>, access: &Access) -> Result<Opened, TransportFault> {
         if let Access::Bluetooth { candidates } = access {
             self.offered.lock().unwrap().push(candidates.len());
@@ -242,7 +259,11 @@ impl Transport for Motor {
             *refuses -= 1;
             return Err(TransportFault::Refused("no".into()));
         }
+        // Nothing is held that a panic could poison.
+        drop(refuses);
         self.packets.lock().unwrap().push(data.to_vec());
+        let blows_up = std::mem::take(&mut *self.blows_up.lock().unwrap());
+        assert!(!blows_up, "on purpose");
         Ok(())
     }
 
@@ -258,7 +279,10 @@ impl Transport for Motor {
         Err(TransportFault::NoEndpoint(endpoint.into()))
     }
 
-    async fn close(self: Box<Self>) {}
+    async fn close(self: Box<Self>) {
+        let closes_in = *self.closes_in.lock().unwrap();
+        tokio::time::sleep(closes_in).await;
+    }
 }
 
 impl Motor {
@@ -281,6 +305,15 @@ impl Motor {
     }
 }
 
+/// A service whose only device is ready.
+async fn with_motor(state: &Path) -> (Service, Motor, DeviceIndex) {
+    let service = start(state, "");
+    let motor = Motor::default();
+    motor.appear(&service).await;
+    let index = service.devices(1).await["Simulated Motor"];
+    (service, motor, index)
+}
+
 fn level(value: u8) -> Vec<u8> {
     vec![1, 0, value, 0]
 }
@@ -288,10 +321,7 @@ fn level(value: u8) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_lost_while_it_runs_is_looked_for_and_stopped_first_when_it_returns() {
     let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
+    let (service, motor, index) = with_motor(state.path()).await;
     let mut link = service.session().await;
     assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
     assert_eq!(motor.taken(), [level(9)]);
@@ -312,10 +342,7 @@ async fn a_device_that_is_lost_while_it_runs_is_looked_for_and_stopped_first_whe
 #[tokio::test(start_paused = true)]
 async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
     let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
+    let (service, motor, index) = with_motor(state.path()).await;
     service.end().await;
     motor.taken();
     // The crash: a journal that nobody has cleared.
@@ -338,10 +365,7 @@ async fn after_a_crash_what_was_left_running_is_looked_for_and_stopped() {
 async fn the_journal_names_a_device_from_before_its_first_packet_until_its_rest_is_confirmed() {
     let state = tempfile::tempdir().unwrap();
     let named = || RunningJournal::open(state.path()).1;
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
+    let (service, motor, index) = with_motor(state.path()).await;
     let mut link = service.session().await;
     assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 0)).await, Ok(Answer::Done));
     assert_eq!(named(), BTreeSet::new());
@@ -378,10 +402,7 @@ impl Opener for Bomb {
 #[tokio::test(start_paused = true)]
 async fn devices_can_be_stopped_after_the_task_that_took_them_in_has_panicked() {
     let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
+    let (service, motor, index) = with_motor(state.path()).await;
     let mut link = service.session().await;
     assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
     assert_eq!(motor.taken(), [level(9)]);
@@ -395,38 +416,13 @@ async fn devices_can_be_stopped_after_the_task_that_took_them_in_has_panicked() 
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_fails_is_an_error_and_is_repeated_until_it_is_taken() {
     let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
+    let (service, motor, index) = with_motor(state.path()).await;
     let mut link = service.session().await;
     assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
     *motor.refuses.lock().unwrap() = 3;
     assert_eq!(ask(&mut link, 2, STOP).await, Err(Reason::WriteFailed));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(motor.taken(), [level(9), level(0)]);
-    service.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_device_that_is_denied_while_it_runs_is_stopped_and_let_go() {
-    let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
-    let mut link = service.session().await;
-    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
-
-    let denied = "[[device]]\nwhich = { address = \"motor\" }\ndeny = true\n";
-    service.catalogue.send_replace(catalogue(denied));
-    service.devices(0).await;
-    assert_eq!(motor.taken(), [level(9), level(0)]);
-    assert_eq!(*service.discovery.wish.borrow(), ScanWish::Rest);
-
-    service.catalogue.send_replace(catalogue(""));
-    motor.appear(&service).await;
-    service.devices(1).await;
     service.end().await;
 }
 
@@ -449,99 +445,4 @@ async fn a_scan_shows_what_came_while_the_service_looked_for_another() {
     assert_eq!(ask(&mut link, 1, Command::StartScanning).await, Ok(Answer::Done));
     service.devices(2).await;
     service.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_limit_holds_for_a_device_that_runs() {
-    let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
-    let mut link = service.session().await;
-    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 90)).await, Ok(Answer::Done));
-
-    let limited = "[[device]]\nwhich = { address = \"motor\" }\nname = \"Mine\"\noutputs = [{ feature = 0, kind = \"vibrate\", range = [0, 20] }]\n";
-    service.catalogue.send_replace(catalogue(limited));
-    service.devices(0).await;
-    assert_eq!(motor.taken(), [level(90), level(0)]);
-    let mut wish = service.discovery.wish.clone();
-    wish.wait_for(|wish| *wish == ScanWish::Scan).await.unwrap();
-    motor.appear(&service).await;
-    assert_eq!(service.devices(1).await["Simulated Motor"], index);
-    let shown = service.hub.status().borrow().list.values().next().unwrap().display_name.clone();
-    assert_eq!(shown.as_deref(), Some("Mine"));
-    let above = ask(&mut link, 2, set(index, 0, OutputKind::Vibrate, 21)).await;
-    assert_eq!(above, Err(Reason::ValueOutOfRange));
-    service.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reload_that_says_nothing_new_of_a_device_leaves_it_alone() {
-    let state = tempfile::tempdir().unwrap();
-    let service = start(state.path(), "");
-    let motor = Motor::default();
-    motor.appear(&service).await;
-    let index = service.devices(1).await["Simulated Motor"];
-    let mut link = service.session().await;
-    assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
-
-    let other = "[[device]]\nwhich = { address = \"other\" }\ndeny = true\n";
-    service.catalogue.send_replace(catalogue(other));
-    assert_eq!(ask(&mut link, 2, set(index, 0, OutputKind::Vibrate, 3)).await, Ok(Answer::Done));
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(motor.taken(), [level(9), level(3)]);
-    service.end().await;
-}
-
-/// Two makers with one name. They can be told apart by their services only.
-const NAMESAKES: &str = r#"
-[[protocol]]
-id = "exact"
-[[protocol.bluetooth]]
-names = ["FM-LILAC"]
-services = { "0000aaaa-0000-1000-8000-00805f9b34fb" = { tx = "0000aaab-0000-1000-8000-00805f9b34fb" } }
-[protocol.template]
-packet = [{ features = [0], bytes = "AA {v}" }]
-[protocol.default]
-name = "Lilac"
-features = [{ index = 0, output = { vibrate = [0, 9] } }]
-
-[[protocol]]
-id = "prefix"
-[[protocol.bluetooth]]
-names = ["FM-*"]
-services = { "0000bbbb-0000-1000-8000-00805f9b34fb" = { tx = "0000bbbc-0000-1000-8000-00805f9b34fb" } }
-[protocol.template]
-packet = [{ features = [0], bytes = "BB {v}" }]
-[protocol.default]
-name = "Machine"
-features = [{ index = 0, output = { vibrate = [0, 9] } }]
-"#;
-
-#[tokio::test(start_paused = true)]
-async fn a_device_whose_name_two_protocols_claim_is_opened_once_and_speaks_the_one_whose_services_it_has() {
-    for (candidate, name, first_byte) in [(0, "Lilac", 0xAA), (1, "Machine", 0xBB)] {
-        let state = tempfile::tempdir().unwrap();
-        let service = start(state.path(), NAMESAKES);
-        let motor = Motor { candidate, ..Motor::default() };
-        let advertisement = Advertisement::Bluetooth {
-            name: Some("FM-LILAC".into()),
-            manufacturer_data: Vec::new(),
-            services: Vec::new(),
-        };
-        let discovered = Discovered {
-            transport: "bluetooth",
-            advertisement,
-            address: "aa:bb".into(),
-            opener: Box::new(motor.clone()),
-        };
-        assert!(service.discovery.tell.send(FromTransport::Discovered(discovered)).await.is_ok());
-        let index = service.devices(1).await[name];
-        let mut link = service.session().await;
-        assert_eq!(ask(&mut link, 1, set(index, 0, OutputKind::Vibrate, 9)).await, Ok(Answer::Done));
-        assert_eq!(motor.taken(), [vec![first_byte, 9]]);
-        assert_eq!(*motor.offered.lock().unwrap(), [2], "opened once, as either");
-        service.end().await;
-    }
 }
