@@ -48,7 +48,7 @@ impl Task {
         for session in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.end_session(session, ended());
         }
-        for device in self.devices.keys().copied().collect::<Vec<_>>() {
+        for device in self.devices.indexes() {
             self.command(device, DeviceCommand::Close { reason: Reason::ShuttingDown });
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use engine::{
+    client::Introduction,
+    command::Dispatch,
     device::{DeviceCommand, DeviceReport},
     fault::{Fault, Reason},
     monitor::Recording,
-    router::Introduction,
-    session::Dispatch,
     view::DeviceList,
     vocabulary::{DeviceIndex, SessionId},
 };

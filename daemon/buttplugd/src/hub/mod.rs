@@ -16,12 +16,12 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    command::{Event, Outcome},
+    client::{Introduction, Peer},
+    command::{Dispatch, Event, Outcome},
     device::DeviceReport,
     fault::{Fault, Reason},
     monitor::{DeviceStatus, ServiceFacts, Status, TransportStatus},
-    router::{DeviceEntry, Introduction, Peer},
-    session::Dispatch,
+    router::DeviceEntry,
     vocabulary::{DeviceIndex, SessionId, Ticket},
 };
 use tokio::{
@@ -112,6 +112,10 @@ enum ToHub {
     StopEverything {
         reply: oneshot::Sender<Result<(), Fault>>,
     },
+    Sleep {
+        reply: oneshot::Sender<Result<(), Fault>>,
+    },
+    Wake,
     Disconnect {
         session: SessionId,
         fault: Fault,
@@ -188,6 +192,21 @@ impl Hub {
         let (reply, outcome) = oneshot::channel();
         self.send(ToHub::StopEverything { reply }).await?;
         outcome.await.map_err(|_| ended())?
+    }
+
+    /// The machine is about to sleep: stops every output, and refuses to set any until [`Hub::wake`].
+    ///
+    /// # Errors
+    /// What a device could not be stopped for. The service goes on trying.
+    pub async fn sleep(&self) -> Result<(), Fault> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(ToHub::Sleep { reply }).await?;
+        outcome.await.map_err(|_| ended())?
+    }
+
+    /// The machine is awake again.
+    pub async fn wake(&self) {
+        self.tell(ToHub::Wake).await;
     }
 
     /// Ends a session, and tells its client why. Nothing happens if there is no such session.
@@ -275,6 +294,10 @@ pub enum Shutdown {
     Complete,
     /// The limit passed first. A device may still be running.
     OutOfTime,
+}
+
+fn asleep() -> Fault {
+    Fault::new(Reason::Suspending, "the machine is about to sleep; send it again once it is awake")
 }
 
 fn ended() -> Fault {

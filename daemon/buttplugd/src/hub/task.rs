@@ -7,20 +7,18 @@ use std::{
 };
 
 use engine::{
-    command::Command,
+    client::Peer,
+    command::{Command, Dispatch},
+    device::DeviceCommand,
     fault::{Fault, Reason},
     monitor::Status,
-    router::{self, Effect, Freshness, OutsideTicket, Peer, Router},
-    session::Dispatch,
+    router::{self, DeviceEntry, Effect, Freshness, OutsideTicket, Router},
     vocabulary::{DeviceIndex, SessionId},
 };
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Inbox, Link, Parts, Policy, ReloadRequest, ToHub, ToSession,
-    devices::{DevicePost, Door},
-    ended,
+    DeviceLink, Inbox, Link, Parts, Policy, ReloadRequest, ToHub, ToSession, asleep, devices::Devices, ended,
     link::Ending,
 };
 use crate::transport::ScanWish;
@@ -29,13 +27,11 @@ use crate::transport::ScanWish;
 const TAKEN_AT_ONCE: usize = 64;
 
 pub(super) struct Task {
-    pub(super) router: Router,
+    router: Router,
     receiver: mpsc::Receiver<ToHub>,
-    pub(super) hub: mpsc::WeakSender<ToHub>,
+    hub: mpsc::WeakSender<ToHub>,
     pub(super) sessions: HashMap<SessionId, SessionPost>,
-    pub(super) devices: HashMap<DeviceIndex, DevicePost>,
-    /// Devices whose queue is full and for whom a stop waits.
-    pub(super) doors: FuturesUnordered<BoxFuture<'static, Door>>,
+    pub(super) devices: Devices,
     pub(super) outside: BTreeMap<OutsideTicket, oneshot::Sender<Result<(), Fault>>>,
     sessions_max: usize,
     event_queue: usize,
@@ -44,9 +40,9 @@ pub(super) struct Task {
     status: watch::Sender<Arc<Status>>,
     wish: watch::Sender<ScanWish>,
     last_session: u64,
-    pub(super) last_generation: u64,
     last_outside: u64,
     pub(super) phase: Phase,
+    machine: Machine,
     /// What the router is to be told; the first is being worked on.
     inputs: VecDeque<router::Input>,
     /// Kept between messages, so that its room is.
@@ -73,6 +69,14 @@ pub(super) enum Phase {
     },
 }
 
+/// Whether outputs may be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    Awake,
+    /// It sleeps, or is about to.
+    Asleep,
+}
+
 /// Whether the task goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
@@ -94,8 +98,7 @@ impl Task {
             receiver,
             hub,
             sessions: HashMap::new(),
-            devices: HashMap::new(),
-            doors: FuturesUnordered::new(),
+            devices: Devices::default(),
             outside: BTreeMap::new(),
             sessions_max: parts.sessions_max,
             event_queue: parts.event_queue,
@@ -104,9 +107,9 @@ impl Task {
             status,
             wish,
             last_session: 0,
-            last_generation: 0,
             last_outside: 0,
             phase: Phase::Serving,
+            machine: Machine::Awake,
             inputs: VecDeque::new(),
             effects: Vec::new(),
         };
@@ -127,7 +130,7 @@ impl Task {
                         self.take(message);
                     }
                 }
-                Some(door) = self.doors.next(), if !self.doors.is_empty() => self.open_door(door),
+                () = self.devices.next_door() => {}
                 () = sleep_until(due), if due.is_some() => self.route(router::Input::Deadline),
             }
             self.publish();
@@ -148,22 +151,23 @@ impl Task {
                 self.sessions.remove(&session);
                 self.route(router::Input::SessionClosed { session });
             }
-            ToHub::StopEverything { reply } => {
-                let ticket = self.next_outside();
-                self.outside.insert(ticket, reply);
-                self.route(router::Input::StopEverything { ticket });
+            ToHub::StopEverything { reply } => self.stop_everything(reply),
+            ToHub::Sleep { reply } => {
+                self.machine = Machine::Asleep;
+                self.stop_everything(reply);
             }
+            ToHub::Wake => self.machine = Machine::Awake,
             ToHub::Disconnect { session, fault } => self.end_session(session, fault),
             ToHub::Policy(policy) => self.policy = policy,
             ToHub::DeviceReady { entry, departure, reply } => self.device_ready(entry, departure, reply),
             ToHub::Report { device, generation, report } => {
-                if self.is_current(device, generation) {
+                if self.devices.is_current(device, generation) {
                     self.route(router::Input::Report { device, report });
                 }
             }
             ToHub::DeviceGone { device, generation, fault } => {
-                if self.is_current(device, generation) {
-                    self.devices.remove(&device);
+                if self.devices.is_current(device, generation) {
+                    self.devices.remove(device);
                     self.route(router::Input::DeviceGone { device, fault });
                 }
             }
@@ -216,21 +220,57 @@ impl Task {
         self.hub.upgrade().ok_or_else(ended)
     }
 
+    fn device_ready(
+        &mut self,
+        entry: DeviceEntry,
+        departure: mpsc::OwnedPermit<ToHub>,
+        reply: oneshot::Sender<DeviceLink>,
+    ) {
+        let has_room = matches!(self.phase, Phase::Serving) && !self.devices.is_full();
+        let Some(hub) = self.hub.upgrade().filter(|_| has_room) else { return };
+        let link = self.devices.add(entry.view.index, hub, departure);
+        self.route(router::Input::DeviceReady(entry));
+        // A task that no longer waits drops the link, and so the device.
+        drop(reply.send(link));
+    }
+
+    pub(super) fn command(&mut self, device: DeviceIndex, command: DeviceCommand) {
+        if let Some(report) = self.devices.command(device, command) {
+            self.route(router::Input::Report { device, report });
+        }
+    }
+
     fn commands(&mut self, session: SessionId, mut dispatches: Vec<Dispatch>) {
-        match self.phase {
-            Phase::Serving => {}
-            // Nothing is set running any more, and a stop is welcome.
-            Phase::Stopping { .. } | Phase::Closing { .. } => {
-                let (stops, refused): (Vec<_>, Vec<_>) = dispatches
-                    .into_iter()
-                    .partition(|dispatch| matches!(dispatch.command, Command::Stop { .. }));
-                for Dispatch { ticket, .. } in refused {
-                    self.post(session, ToSession::Answer { ticket, outcome: Err(ended()) });
+        if !matches!((&self.phase, self.machine), (Phase::Serving, Machine::Awake)) {
+            let mut taken = Vec::new();
+            for dispatch in dispatches {
+                match self.refuses(&dispatch.command) {
+                    Some(fault) => {
+                        let answer = ToSession::Answer { ticket: dispatch.ticket, outcome: Err(fault) };
+                        self.post(session, answer);
+                    }
+                    None => taken.push(dispatch),
                 }
-                dispatches = stops;
             }
+            dispatches = taken;
         }
         self.route(router::Input::Commands { session, dispatches });
+    }
+
+    /// What a command is refused for, whoever sends it and to whatever device. A stop never is.
+    fn refuses(&self, command: &Command) -> Option<Fault> {
+        match (&self.phase, self.machine, command) {
+            (_, _, Command::Stop { .. }) => None,
+            (Phase::Stopping { .. } | Phase::Closing { .. }, _, _) => Some(ended()),
+            (Phase::Serving, Machine::Asleep, Command::SetOutputs { .. }) => Some(asleep()),
+            (Phase::Serving, _, _) => None,
+        }
+    }
+
+    fn stop_everything(&mut self, reply: oneshot::Sender<Result<(), Fault>>) {
+        let ticket = self.next_outside();
+        self.outside.insert(ticket, reply);
+        self.route(router::Input::StopEverything { ticket });
     }
 
     pub(super) fn next_outside(&mut self) -> OutsideTicket {
@@ -273,7 +313,7 @@ impl Task {
             Effect::Scan(wish) => {
                 self.wish.send_replace(wish);
             }
-            Effect::Record { device, recording } => self.record(device, recording),
+            Effect::Record { device, recording } => self.devices.record(device, recording),
             Effect::Reload { session, ticket } => {
                 let request = ReloadRequest { session, ticket, hub: self.hub.clone() };
                 if self.reload.try_send(request).is_err() {

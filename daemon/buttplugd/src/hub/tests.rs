@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    command::{Answer, Command, Event, Setting, StopTarget, StopWhat},
+    client::{Front, Introduction, Peer},
+    command::{Answer, Command, Dispatch, Event, Setting, StopTarget, StopWhat},
     definition::{model::Output, scale::OutputScale},
     device::{DeviceCommand, DeviceReport, StopScope},
     fault::{Fault, Reason},
-    router::{DeviceEntry, Front, Introduction, OutputEntry, Peer},
-    session::Dispatch,
+    router::{DeviceEntry, OutputEntry},
     view::{DeviceView, FeatureView, OutputView},
     vocabulary::{DeviceIndex, FeatureIndex, OutputKind, Range, Ticket},
 };
@@ -304,6 +304,36 @@ async fn everything_can_be_stopped_without_a_session() {
     let command = device.commands.recv().await.unwrap();
     obey(&device, &command).await;
     assert_eq!(stop.await.unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_set_while_the_machine_sleeps() {
+    let (hub, _task, _reloads) = hub();
+    let mut device = hub.device_ready(entry(7)).await.unwrap();
+    let mut link = open(&hub, "Ann").await;
+    let answer = |ticket, outcome| Some(ToSession::Answer { ticket: Ticket(ticket), outcome });
+    let asleep = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.sleep().await }
+    });
+    let command = device.commands.recv().await.unwrap();
+    assert!(matches!(command, DeviceCommand::Stop { scope: StopScope::All, .. }));
+    let list = Dispatch { ticket: Ticket(2), command: Command::ListDevices };
+    link.dispatch(vec![set(1, 5), list, stop(3)]).await;
+    assert_eq!(link.inbox.recv().await, answer(1, Err(super::asleep())));
+    assert!(matches!(
+        link.inbox.recv().await,
+        Some(ToSession::Answer { outcome: Ok(Answer::Devices(_)), .. })
+    ));
+    obey(&device, &command).await;
+    assert_eq!(asleep.await.unwrap(), Ok(()));
+    let command = device.commands.recv().await.unwrap();
+    obey(&device, &command).await;
+    assert_eq!(link.inbox.recv().await, answer(3, Ok(Answer::Done)));
+
+    hub.wake().await;
+    link.dispatch(vec![set(4, 5)]).await;
+    assert!(matches!(device.commands.recv().await, Some(DeviceCommand::Set { .. })));
 }
 
 #[tokio::test(start_paused = true)]
