@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use engine::{
     fault::{Fault, Reason},
     monitor::{Finds, Status, TransportState},
+    recording::Recording,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -26,8 +27,7 @@ use crate::{
     },
     hub::{self, Hub, ReloadRequest, Shutdown},
     journal::RunningJournal,
-    notify,
-    transport::recording::Recording,
+    notify, sleep,
 };
 
 /// The time that all outputs have to be stopped in at the end. systemd gives a service 90 s unless told otherwise.
@@ -102,6 +102,8 @@ struct App {
     /// Ends when nobody holds the other end any more.
     connections: mpsc::Receiver<()>,
     signals: Signals,
+    /// Ends with this.
+    _sleep: JoinSet<()>,
 }
 
 struct Signals {
@@ -146,6 +148,8 @@ impl App {
         let dbus = if bus.is_some() { ipc_schema::dbus::BUS_NAME } else { "off" };
         tracing::info!(socket = local, websocket = tcp, dbus, "ready");
         notify::ready(&summary(&hub.status().borrow()));
+        let mut sleep = JoinSet::new();
+        sleep.spawn(sleep::watch(hub.clone()));
         Ok(Self {
             source,
             config,
@@ -158,6 +162,7 @@ impl App {
             alive,
             connections,
             signals,
+            _sleep: sleep,
         })
     }
 

@@ -5,6 +5,7 @@
 //! files of their own (`engine::definition`). The command line overrides single keys; that is done in `main.rs`.
 
 pub mod access;
+mod directories;
 pub mod source;
 pub mod value;
 pub mod websocket_devices;
@@ -18,9 +19,10 @@ use std::{
 
 use serde::Deserialize;
 
+pub use self::directories::Directories;
 use self::{
     access::AccessPolicy,
-    value::{ListenAddress, LogLevel, OriginPattern, bounded},
+    value::{ListenAddress, LogLevel, OriginPattern, ReconnectWhen, bounded},
     websocket_devices::WebSocketDevices,
 };
 use crate::transport::simulated::MODELS;
@@ -210,13 +212,22 @@ pub struct Transports {
     pub hid: bool,
     /// The Lovense USB dongle.
     pub lovense_dongle: bool,
+    /// The port of a Lovense USB dongle of the older kind, a serial port; one that is a HID device is found by itself.
+    pub lovense_dongle_port: Option<PathBuf>,
     /// Game controllers that rumble.
     pub gamepads: bool,
 }
 
 impl Default for Transports {
     fn default() -> Self {
-        Self { bluetooth: true, serial: true, hid: true, lovense_dongle: true, gamepads: false }
+        Self {
+            bluetooth: true,
+            serial: true,
+            hid: true,
+            lovense_dongle: true,
+            lovense_dongle_port: None,
+            gamepads: false,
+        }
     }
 }
 
@@ -231,17 +242,11 @@ pub struct Simulated {
 }
 
 /// How devices are treated.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Devices {
-    /// Whether a device that was lost is looked for until it is back.
-    pub reconnect: bool,
-}
-
-impl Default for Devices {
-    fn default() -> Self {
-        Self { reconnect: true }
-    }
+    /// When known devices are looked for by themselves.
+    pub reconnect: ReconnectWhen,
 }
 
 /// Where code for devices is found.
@@ -370,78 +375,6 @@ fn key_before(text: &str, offset: usize) -> Option<&str> {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// The folder of the state, as the unit names it. A folder of its own, since it lies beside the user's configuration under a systemd
-/// older than 254, and nothing in it must be taken for a definition.
-const STATE_FOLDER: &str = "state";
-
-/// The folders of the XDG base directory specification that the service uses, as the environment gives them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directories {
-    /// `buttplugd` in the configuration folder of the user.
-    pub config: PathBuf,
-    /// `buttplugd/state` in the state folder of the user, or what systemd says.
-    pub state: PathBuf,
-    /// `buttplugd` in the data folder of the user.
-    pub data: PathBuf,
-    /// `buttplugd` in the runtime folder of the user, if there is one.
-    pub runtime: Option<PathBuf>,
-}
-
-impl Directories {
-    /// Reads the environment.
-    ///
-    /// # Errors
-    /// When neither the XDG variables nor `HOME` say where the user's files are.
-    pub fn from_environment() -> Result<Self, ConfigError> {
-        let mut directories = Self::new(|name| std::env::var_os(name).map(PathBuf::from))?;
-        // Where a systemd older than 254 keeps the state of a user's services. Whoever runs without systemd must find it too.
-        let old = directories.config.join(STATE_FOLDER);
-        if !directories.state.is_dir() && old.is_dir() {
-            directories.state = old;
-        }
-        Ok(directories)
-    }
-
-    fn new(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, ConfigError> {
-        // The specification has relative paths ignored.
-        let folder = |name: &str| variable(name).filter(|path| path.is_absolute());
-        let home = folder("HOME");
-        let or_home = |name: &'static str, below: &str| {
-            folder(name)
-                .or_else(|| home.as_ref().map(|home| home.join(below)))
-                .map(|path| path.join("buttplugd"))
-                .ok_or(ConfigError::NoDirectory("HOME", name))
-        };
-        Ok(Self {
-            config: or_home("XDG_CONFIG_HOME", ".config")?,
-            // systemd names the folder itself, and it is not everywhere the same one.
-            state: match folder("STATE_DIRECTORY") {
-                Some(state) => state,
-                None => or_home("XDG_STATE_HOME", ".local/state")?.join(STATE_FOLDER),
-            },
-            data: or_home("XDG_DATA_HOME", ".local/share")?,
-            runtime: folder("XDG_RUNTIME_DIR").map(|path| path.join("buttplugd")),
-        })
-    }
-
-    /// Where the configuration is unless `--config` says otherwise.
-    #[must_use]
-    pub fn config_file(&self) -> PathBuf {
-        self.config.join("buttplugd.toml")
-    }
-
-    /// Where the socket is unless the configuration or `--socket` says otherwise.
-    ///
-    /// # Errors
-    /// When there is no runtime folder.
-    pub fn socket(&self) -> Result<PathBuf, ConfigError> {
-        self.runtime
-            .as_ref()
-            .map(|runtime| runtime.join("buttplugd.sock"))
-            .ok_or(ConfigError::NoDirectory("XDG_RUNTIME_DIR", "--socket"))
     }
 }
 

@@ -2,8 +2,11 @@
 //!
 //! The state of a device says when: before the first packet that sets it going, and once its rest is confirmed. That it may run is
 //! written before anything else is done for it, as one short line (`+3`); its rest (`-3`) only when it has lasted, so that a pattern that
-//! goes on and off at every beat writes nothing. A rest that a crash keeps out of the file costs one stop too many. Now and then the file is replaced by what still holds. It is meant for the crash of the service, not of the machine:
-//! what has been written survives the process without being flushed to the disk, and the first command does not wait for a disk.
+//! goes on and off at every beat writes nothing. A rest that a crash keeps out of the file costs one stop too many. Now and then the file
+//! is replaced by what still holds.
+//!
+//! It is meant for the crash of the service, not of the machine: what has been written survives the process without being flushed to the
+//! disk, and the first command does not wait for a disk.
 
 use std::{
     collections::BTreeSet,
@@ -64,6 +67,13 @@ impl RunningJournal {
         };
         let pages = Pages { path, running: running.clone(), open: None };
         (Self(Arc::new(Mutex::new(pages))), running)
+    }
+
+    /// What is written down of a device.
+    #[must_use]
+    pub fn motion(&self, device: DeviceIndex) -> Motion {
+        let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.running.contains(&device) { Motion::MayRun } else { Motion::AtRest }
     }
 
     /// Writes it down before returning. A failure is logged and does not keep a device from being driven.

@@ -16,5 +16,7 @@ pub mod devices;
 pub mod front;
 pub mod hub;
 pub mod journal;
+pub mod limit;
 pub mod plugin;
+mod sleep;
 pub mod transport;

@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use buttplugd::plugin::{
-    Code, DeviceInfo, Feature, InputRange, InputWays, Instance, LoadError, Model, OutputRange, PluginHost,
-    Table,
+    Code, DeviceInfo, Feature, InputRange, Instance, LoadError, Model, OutputRange, PluginHost, Table,
 };
 use engine::advertisement::Advertisement;
-use engine::definition::parse::{AnyTemplate, Layer, Parsed, parse};
+use engine::definition::{
+    layer::Layer,
+    parse::{Parsed, parse},
+    template::AnyTemplate,
+};
 use engine::protocol::{InputWish, Operation, OutputValue, PluginFault, ProtocolEvent, WriteKind};
+use engine::view::InputWays;
 use engine::vocabulary::{FeatureIndex, InputKind, OutputKind, Range};
 use plugin_sdk::driver::Subject;
 use plugin_sdk::{Failure, Info, vectors};

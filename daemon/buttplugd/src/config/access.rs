@@ -4,8 +4,8 @@
 //! global stop asks no rule.
 
 use engine::{
+    client::{Front, Peer},
     fault::{Fault, Reason},
-    router::{Front, Peer},
 };
 use serde::Deserialize;
 

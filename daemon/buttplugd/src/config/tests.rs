@@ -1,6 +1,6 @@
 //! The configuration: what is refused and how that is named, and that the annotated file keeps up with the types.
 
-use engine::router::{Front, Peer, Process};
+use engine::client::{Front, Peer, Process};
 
 use super::{
     access::{FrontName, Rule, Verdict},
@@ -21,8 +21,15 @@ fn an_empty_file_means_the_defaults() {
 #[test]
 fn the_annotated_file_names_every_key_with_its_default() {
     // Keys whose absence means something have an example instead of a default.
-    let examples =
-        ["path = \"/run/user", "models = ", "[[access.rules]]", "action = ", "front = ", "origin = "];
+    let examples = [
+        "path = \"/run/user",
+        "lovense-dongle-port = ",
+        "models = ",
+        "[[access.rules]]",
+        "action = ",
+        "front = ",
+        "origin = ",
+    ];
     let text: String = ANNOTATED
         .lines()
         .map(|line| match line.strip_prefix('#') {

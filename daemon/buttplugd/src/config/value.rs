@@ -57,6 +57,19 @@ impl LogLevel {
     }
 }
 
+/// When known devices are looked for by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReconnectWhen {
+    /// Never.
+    Off,
+    /// While a client is connected.
+    #[default]
+    WhileClientConnected,
+    /// Whenever the service runs.
+    Always,
+}
+
 /// Where the WebSocket front listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenAddress {

@@ -10,8 +10,8 @@ use std::{
 };
 
 use engine::{
+    client::{Front, Peer},
     fault::{Fault, Reason},
-    router::{Front, Peer},
     session::{Effect, End, Form, Input, Session},
     view::DeviceList,
 };

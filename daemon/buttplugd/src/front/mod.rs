@@ -16,7 +16,7 @@ mod stream;
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use engine::{
-    router::Front,
+    client::Front,
     session::{Limits, Settings},
 };
 use ipc_schema::Extensions;

@@ -10,8 +10,8 @@ use std::{
 };
 
 use engine::{
+    client::{Front, Peer, Process},
     fault::{Fault, Reason},
-    router::{Front, Peer, Process},
     session::End,
 };
 use interprocess::{

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    router::{Front, Peer},
+    client::{Front, Peer},
     view::DeviceView,
     vocabulary::DeviceIndex,
 };

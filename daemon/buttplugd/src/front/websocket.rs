@@ -7,7 +7,7 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use engine::router::{Front, Peer};
+use engine::client::{Front, Peer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,

@@ -10,7 +10,7 @@ use engine::{
     advertisement::Advertisement,
     definition::{
         catalogue::{Catalogue, Listed},
-        parse::Layer,
+        layer::Layer,
         problem::Problem,
     },
 };

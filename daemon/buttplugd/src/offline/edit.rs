@@ -7,9 +7,11 @@ use engine::{
         access::Refusal,
         catalogue::{Catalogue, Source},
         edit::{AccessWish, Change, OutputChange, apply},
+        layer::Layer,
         model::{DefinitionFile, DeviceRule, OutputRule},
-        parse::{AnyTemplate, Layer, Parsed, parse},
+        parse::{Parsed, parse},
         resolved::{Resolved, ResolvedOutput},
+        template::AnyTemplate,
     },
     vocabulary::{OutputKind, Range},
 };

@@ -5,7 +5,9 @@ use std::{fmt::Write as _, fs, path::Path};
 use engine::definition::{
     catalogue::{Catalogue, Source},
     import::{Imported, import_intiface},
-    parse::{AnyTemplate, Layer, Parsed, parse},
+    layer::Layer,
+    parse::{Parsed, parse},
+    template::AnyTemplate,
 };
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use engine::{
     advertisement::Advertisement,
     protocol::Endpoint,
+    view::InputWays,
     vocabulary::{FeatureIndex, InputKind, OutputKind, Range},
 };
 
@@ -65,17 +66,6 @@ pub struct InputRange {
     pub range: Range,
     /// How it can be had.
     pub ways: InputWays,
-}
-
-/// How an input can be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputWays {
-    /// Only when asked.
-    Read,
-    /// Only by subscription.
-    Subscribe,
-    /// Either.
-    Both,
 }
 
 impl Model {

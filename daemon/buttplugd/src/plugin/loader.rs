@@ -211,17 +211,24 @@ impl Permissions {
 struct Myself {
     user: u32,
     group: u32,
+    /// Whom the root folder belongs to. Where the service runs in a user namespace of its own, as its unit has it, root is not known
+    /// there by its number; and whoever owns the root folder can change everything anyway.
+    root: u32,
 }
 
 impl Myself {
     fn now() -> Self {
-        Self { user: rustix::process::geteuid().as_raw(), group: rustix::process::getegid().as_raw() }
+        Self {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+            root: std::fs::metadata("/").map_or(0, |metadata| metadata.uid()),
+        }
     }
 }
 
 /// Whether nobody but root and the user can change what is at `path`.
 fn trusted(path: &Path, found: &Permissions, me: &Myself) -> Result<(), LoadError> {
-    if found.owner != 0 && found.owner != me.user {
+    if ![0, me.root, me.user].contains(&found.owner) {
         return Err(LoadError::ForeignOwner { path: path.to_owned(), owner: found.owner });
     }
     // In a folder with the sticky bit (`/tmp`) others can add files, but not replace ours.
@@ -238,7 +245,7 @@ fn trusted(path: &Path, found: &Permissions, me: &Myself) -> Result<(), LoadErro
 mod tests {
     use super::*;
 
-    const ME: Myself = Myself { user: 1000, group: 1000 };
+    const ME: Myself = Myself { user: 1000, group: 1000, root: 0 };
 
     fn judge(owner: u32, group: u32, mode: u32) -> Result<(), LoadError> {
         trusted(Path::new("/x"), &Permissions { owner, group, mode, what: What::File }, &ME)
@@ -249,6 +256,14 @@ mod tests {
         judge(0, 0, 0o755).unwrap();
         judge(0, 0, 0o775).unwrap();
         judge(1000, 1000, 0o775).unwrap();
+    }
+
+    #[test]
+    fn root_is_trusted_in_a_namespace_that_does_not_know_it() {
+        let me = Myself { root: 65534, ..ME };
+        let file = Permissions { owner: 65534, group: 65534, mode: 0o644, what: What::File };
+        trusted(Path::new("/x"), &file, &me).unwrap();
+        assert!(trusted(Path::new("/x"), &file, &ME).is_err());
     }
 
     #[test]

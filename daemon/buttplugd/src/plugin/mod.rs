@@ -15,7 +15,7 @@ mod foreign;
 mod told;
 mod wishes;
 
-pub use info::{DeviceInfo, Feature, InputRange, InputWays, Model, OutputRange};
+pub use info::{DeviceInfo, Feature, InputRange, Model, OutputRange};
 pub use instance::{CALL_LIMIT, Instance};
 pub use loader::{Code, PluginHost, PluginInfo};
 pub use refusal::LoadError;

@@ -5,11 +5,12 @@
 use engine::{
     advertisement::Advertisement,
     protocol::{InputWish, OutputValue},
+    view::InputWays,
     vocabulary::{InputKind, OutputKind},
 };
 use plugin_abi as abi;
 
-use super::info::{DeviceInfo, Feature, InputWays, Model};
+use super::info::{DeviceInfo, Feature, Model};
 
 /// Calls `body` with the ABI's form of `info`.
 pub(super) fn with_info<T>(info: &DeviceInfo, body: impl FnOnce(&abi::DeviceInfo) -> T) -> T {

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use buttplugd::arrivals::{params, plugin_model, setup};
 use buttplugd::plugin::{Code, DeviceInfo, Instance, PluginHost};
 use engine::advertisement::Advertisement;
-use engine::definition::catalogue::{Catalogue, ProtocolEntry, Source};
-use engine::definition::parse::{AnyTemplate, Layer};
+use engine::definition::{
+    catalogue::{Catalogue, Source},
+    entry::ProtocolEntry,
+};
+use engine::definition::{layer::Layer, template::AnyTemplate};
 use engine::device::{
     Device, DeviceCommand, DeviceReport, DeviceSetup, DeviceTicket, Effect, Input, Motion, StopCause,
     StopScope, Transfer, TransferFault, Transferred,
@@ -20,6 +23,7 @@ use engine::device::{
 use engine::fault::{Fault, Reason};
 use engine::protocol::{Endpoint, InputWish, OutputValue, PluginFault};
 use engine::vocabulary::OutputKind;
+use system_tests::chance::Chance;
 
 use super::{library, plugins};
 
@@ -128,7 +132,9 @@ impl Stage {
         }
         let companies = definition.bluetooth.iter().flat_map(|one| one.manufacturer_data.iter());
         let manufacturer_data = companies
-            .map(|one| (one.company, chance.answer(&self.known, one.data.as_deref().unwrap_or_default())))
+            .map(|one| {
+                (one.company, answer(&mut chance, &self.known, one.data.as_deref().unwrap_or_default()))
+            })
             .collect();
         let advertisement =
             Advertisement::Bluetooth { name: Some(name), manufacturer_data, services: Vec::new() };
@@ -355,7 +361,7 @@ impl Play<'_> {
         match self.mood {
             Mood::Kind => self.chance.one_of(&self.stage.known).unwrap_or_else(|| vec![1]),
             Mood::Silent => Vec::new(),
-            Mood::Odd => self.chance.answer(&self.stage.known, &[]),
+            Mood::Odd => answer(&mut self.chance, &self.stage.known, &[]),
         }
     }
 
@@ -467,39 +473,20 @@ fn check_fault(fault: &PluginFault) -> Result<(), String> {
     }
 }
 
-/// A source of numbers that is the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        usize::try_from((mixed ^ (mixed >> 27)) >> 33).unwrap() % limit.max(1)
-    }
-
-    fn one_of<T: Clone>(&mut self, all: &[T]) -> Option<T> {
-        all.get(self.below(all.len())).cloned()
-    }
-
-    /// Bytes that may be an answer: known ones, cut, changed or continued ones, or any.
-    fn answer(&mut self, known: &[Vec<u8>], otherwise: &[u8]) -> Vec<u8> {
-        let mut data = self.one_of(known).unwrap_or_else(|| otherwise.to_vec());
-        let place = self.below(data.len());
-        match self.below(6) {
-            0 => data.truncate(place),
-            1 => {
-                if let Some(byte) = data.get_mut(place) {
-                    *byte = self.byte();
-                }
+/// Bytes that may be an answer: known ones, cut, changed or continued ones, or any.
+fn answer(chance: &mut Chance, known: &[Vec<u8>], otherwise: &[u8]) -> Vec<u8> {
+    let mut data = chance.one_of(known).unwrap_or_else(|| otherwise.to_vec());
+    let place = chance.below(data.len());
+    match chance.below(6) {
+        0 => data.truncate(place),
+        1 => {
+            if let Some(byte) = data.get_mut(place) {
+                *byte = chance.byte();
             }
-            2 => data.extend((0..self.below(20)).map(|_| 0xff)),
-            3 => data = (0..self.below(24)).map(|_| self.byte()).collect(),
-            _ => {}
         }
-        data
+        2 => data.extend((0..chance.below(20)).map(|_| 0xff)),
+        3 => data = (0..chance.below(24)).map(|_| chance.byte()).collect(),
+        _ => {}
     }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.below(256)).unwrap()
-    }
+    data
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use buttplugd::plugin::{DeviceInfo, Feature, InputRange, InputWays, Instance, Model, OutputRange, Table};
+use buttplugd::plugin::{DeviceInfo, Feature, InputRange, Instance, Model, OutputRange, Table};
 use engine::advertisement::Advertisement;
 use engine::protocol::{self, InputWish, OutputValue, PluginFault, ProtocolEvent};
+use engine::view::InputWays;
 use engine::vocabulary::{self, FeatureIndex, Range};
 use plugin_sdk::driver::{Call, Subject};
 use plugin_sdk::{Endpoint, Event, Failure, Info, Operation, TransportKind, Ways};

@@ -6,7 +6,7 @@ use engine::{
     command::{Answer, Command, Outcome, Setting, StopTarget, StopWhat},
     fault::Reason,
     protocol::InputWish,
-    session::Request,
+    request::Request,
     view::DeviceView,
     vocabulary::{DeviceIndex, FeatureIndex, InputKind},
 };

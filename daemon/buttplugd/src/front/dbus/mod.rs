@@ -54,7 +54,7 @@ impl Front {
     pub(crate) async fn start(shared: Shared) -> Result<Self, DbusError> {
         let connection = Builder::session().build().await.map_err(DbusError::NoBus)?;
         let status = shared.hub.status();
-        let peers = Peers::new(shared);
+        let peers = Peers::new(shared, session::begin);
         let server = Ordered(std::sync::Arc::new(Server::new(std::sync::Arc::clone(&peers), status.clone())));
         connection.object_server().at(SERVER_PATH, ObjectManager).await?;
         connection.object_server().at(SERVER_PATH, server).await?;
@@ -133,7 +133,7 @@ mod tests {
     async fn the_committed_introspection_is_what_is_served() {
         let shared = tests::shared(Config::default());
         let status = shared.hub.status();
-        let peers = Peers::new(shared);
+        let peers = Peers::new(shared, session::begin);
         let shown = Shown { view: tests::device_view(), battery: None, connected: true };
         let served = [
             ("Server", file(&Server::new(Arc::clone(&peers), status)), ipc_schema::dbus::SERVER_XML),

@@ -8,7 +8,7 @@ use std::{
 use engine::{
     command::Outcome,
     fault::{Fault, Reason},
-    session::{Hello, Request, Welcome},
+    request::{Hello, Request, Welcome},
 };
 use tokio::sync::{mpsc, oneshot};
 use zbus::{
@@ -16,14 +16,18 @@ use zbus::{
     names::{OwnedUniqueName, UniqueName},
 };
 
-use super::{super::Shared, refusal::Refusal, session};
+use super::{super::Shared, refusal::Refusal};
 
 /// Calls of one peer that its session has not looked at. Above it the peer asks faster than it is served.
 const CALLS_MAX: usize = 256;
 
+/// Begins the session of a peer, which serves these calls and ends by [`Peers::end`].
+pub(super) type Begin = fn(Arc<Peers>, Connection, OwnedUniqueName, mpsc::Receiver<Call>);
+
 /// The sessions.
 pub(super) struct Peers {
     pub(super) shared: Shared,
+    begin: Begin,
     open: Mutex<HashMap<OwnedUniqueName, mpsc::Sender<Call>>>,
 }
 
@@ -45,8 +49,8 @@ pub(super) enum Replied {
 pub(super) struct Waiting(oneshot::Receiver<Replied>);
 
 impl Peers {
-    pub(super) fn new(shared: Shared) -> Arc<Self> {
-        Arc::new(Self { shared, open: Mutex::new(HashMap::new()) })
+    pub(super) fn new(shared: Shared, begin: Begin) -> Arc<Self> {
+        Arc::new(Self { shared, begin, open: Mutex::new(HashMap::new()) })
     }
 
     /// Hands a request to the session of the sender.
@@ -73,9 +77,7 @@ impl Peers {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let (calls, asked) = mpsc::channel(CALLS_MAX);
-                let peers = Arc::clone(self);
-                let connection = connection.clone();
-                self.shared.spawn(async move { session::run(&connection, &name, &peers, asked).await });
+                (self.begin)(Arc::clone(self), connection.clone(), name, asked);
                 new.insert(calls)
             }
         };

@@ -6,7 +6,7 @@ use engine::{
     command::{Answer, Command, StopTarget, StopWhat},
     fault::Reason,
     monitor::{MonitorRequest, ScanWish, Status},
-    session::{Hello, Request},
+    request::{Hello, Request},
     vocabulary::SessionId,
 };
 use ipc_schema::{Extension, SpecVersion};

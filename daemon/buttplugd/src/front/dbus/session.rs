@@ -1,11 +1,11 @@
 //! The session of one bus connection: its calls, what the hub tells it, its deadline, and the name leaving the bus.
 
-use std::{collections::HashMap, pin::pin, time::Instant};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
 
 use engine::{
+    client::{Front, Peer},
     command::Event,
     fault::{Fault, Reason},
-    router::{Front, Peer},
     session::{Effect, End, Form, Input, Session, Told},
     vocabulary::RequestId,
 };
@@ -29,8 +29,18 @@ use super::{
 };
 use crate::hub::{Link, ToSession};
 
-/// Serves one peer until its session ends.
-pub(super) async fn run(
+/// Begins to serve one peer, until its session ends.
+pub(super) fn begin(
+    peers: Arc<Peers>,
+    connection: Connection,
+    name: OwnedUniqueName,
+    calls: mpsc::Receiver<Call>,
+) {
+    let shared = peers.shared.clone();
+    shared.spawn(async move { run(&connection, &name, &peers, calls).await });
+}
+
+async fn run(
     connection: &Connection,
     name: &OwnedUniqueName,
     peers: &Peers,

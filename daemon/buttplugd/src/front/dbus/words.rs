@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use engine::{
     fault::Reason,
     monitor::{ClientStatus, TransportState, TransportStatus},
-    session::Welcome,
+    request::Welcome,
     view::{DeviceView, FeatureView, InputView, InputWays, OutputView},
     vocabulary::{InputKind, OutputKind},
 };
