@@ -55,12 +55,11 @@ pub(crate) fn status(status: &Status) -> String {
         let name = device.device_display_name.as_deref().unwrap_or(&device.device_name);
         let battery = device.battery.map(|percent| format!(", battery {percent} %")).unwrap_or_default();
         let state = device_state(device.state);
+        // The bus of a device that has not been seen since the service started is not known.
+        let bus = if device.transport.is_empty() { String::new() } else { format!("{}, ", device.transport) };
         line(
             &mut text,
-            &format!(
-                "  {:>3}  {name}: {state} ({}, {}){battery}",
-                device.device_index, device.transport, device.protocol
-            ),
+            &format!("  {:>3}  {name}: {state} ({bus}{}){battery}", device.device_index, device.protocol),
         );
         if let Some(reason) = &device.reason {
             line(&mut text, &format!("       {reason}"));

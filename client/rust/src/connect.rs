@@ -44,7 +44,8 @@ pub struct Connect {
 impl Connect {
     /// A session under this name, which the user sees in the list of clients.
     pub fn new(name: impl Into<String>) -> Self {
-        let extensions = Extensions::NONE.with(Extension::ErrorReason).with(Extension::PingTime);
+        let extensions =
+            Extensions::NONE.with(Extension::ErrorReason).with(Extension::PingTime).with(Extension::Rssi);
         Self { name: name.into(), socket: None, extensions, ping_time: None, answer_within: ANSWER_WITHIN }
     }
 

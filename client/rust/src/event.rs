@@ -96,37 +96,3 @@ impl State {
         }
     }
 }
-
-/// A stream of one kind of happening. It ends with the session, or when `pick` says so.
-pub(crate) fn picked<T, F>(
-    session: &Arc<Session>,
-    keep: Arc<dyn Send + Sync>,
-    pick: F,
-) -> Pin<Box<dyn Stream<Item = T> + Send>>
-where
-    T: Send + 'static,
-    F: Fn(Happening) -> Pick<T> + Send + 'static,
-{
-    let state = (session.line.happenings(), Arc::clone(session), keep, pick);
-    Box::pin(stream::unfold(state, |mut state| async move {
-        loop {
-            match state.0.recv().await {
-                Ok(Happening::Closed(_)) | Err(RecvError::Closed) => return None,
-                Ok(happening) => match (state.3)(happening) {
-                    Pick::This(item) => return Some((item, state)),
-                    Pick::Not => {}
-                    Pick::End => return None,
-                },
-                // What is lost was older than what is still to come.
-                Err(RecvError::Lagged(_)) => {}
-            }
-        }
-    }))
-}
-
-/// What a stream makes of a happening.
-pub(crate) enum Pick<T> {
-    This(T),
-    Not,
-    End,
-}

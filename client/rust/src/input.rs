@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::Stream;
+use futures_util::stream;
 use ipc_schema::v4::{ClientMessage, Feature, InputCommand, InputProperties, InputType, ServerMessage};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::connection::Happening;
 use crate::error::Error;
-use crate::event::{Pick, picked};
 use crate::session::{InputKey, Session, Subscription, input_command};
 
 /// The values of an input as they come. The stream ends when the device goes, or the session does.
@@ -104,4 +105,38 @@ impl Input {
     fn message(&self, id: u32, command: InputCommand) -> ClientMessage {
         input_command(id, self.key(), command)
     }
+}
+
+/// A stream of one kind of happening. It ends with the session, or when `pick` says so.
+fn picked<T, F>(
+    session: &Arc<Session>,
+    keep: Arc<dyn Send + Sync>,
+    pick: F,
+) -> Pin<Box<dyn Stream<Item = T> + Send>>
+where
+    T: Send + 'static,
+    F: Fn(Happening) -> Pick<T> + Send + 'static,
+{
+    let state = (session.line.happenings(), Arc::clone(session), keep, pick);
+    Box::pin(stream::unfold(state, |mut state| async move {
+        loop {
+            match state.0.recv().await {
+                Ok(Happening::Closed(_)) | Err(RecvError::Closed) => return None,
+                Ok(happening) => match (state.3)(happening) {
+                    Pick::This(item) => return Some((item, state)),
+                    Pick::Not => {}
+                    Pick::End => return None,
+                },
+                // What is lost was older than what is still to come.
+                Err(RecvError::Lagged(_)) => {}
+            }
+        }
+    }))
+}
+
+/// What a stream makes of a happening.
+enum Pick<T> {
+    This(T),
+    Not,
+    End,
 }

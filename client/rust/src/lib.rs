@@ -57,6 +57,7 @@ pub use monitor::Anonymity;
 pub use output::{Batch, Output};
 
 pub use ipc_schema::v4::{
-    ClientStatus, DeviceState, InputCommand, InputType, OutputState, OutputType, Status, TransportState,
+    ClientStatus, DeviceState, DeviceStatus, InputCommand, InputType, OutputState, OutputType, Status,
+    TransportState,
 };
 pub use ipc_schema::{Class, Extension, Extensions, Reason};

@@ -34,7 +34,7 @@ async fn the_handshake_asks_for_what_was_wished_and_brings_the_devices() {
     let client = client.unwrap();
 
     assert_eq!((request.client_name.as_str(), request.protocol_version_major), ("tester", 4));
-    assert_eq!(request.extensions.unwrap(), ["error-reason", "ping-time"]);
+    assert_eq!(request.extensions.unwrap(), ["error-reason", "ping-time", "rssi"]);
     assert_eq!(request.ping_time, Some(1500));
     assert_eq!(client.ping_deadline(), Some(Duration::from_millis(1500)));
     assert!(client.has(Extension::ErrorReason) && !client.has(Extension::Monitor));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use buttplugd_client::{Client, Device, Output, OutputType};
 use serde_json::json;
 
-use super::{interrupted, pass};
+use super::{Interrupts, pass};
 use crate::failure::Failure;
 use crate::print::Printer;
 use crate::value::Amount;
@@ -74,15 +74,13 @@ pub(crate) async fn run(
 
     // A movement is over by itself.
     let time = order.time.or(moves);
+    let mut interrupts = Interrupts::listen()?;
     if time.is_none() {
         printer.remark("Ctrl-C stops it");
     }
     let closed = tokio::select! {
         () = pass(time) => None,
-        interrupted = interrupted() => {
-            interrupted?;
-            None
-        }
+        () = interrupts.come() => None,
         closed = client.closed() => Some(closed),
     };
     if let Some(closed) = closed {

@@ -22,7 +22,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use futures_util::StreamExt;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use crate::cli::{Cli, Command};
@@ -128,6 +128,7 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
 async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<(), Failure> {
     let mut events = client.events();
     client.start_scanning().await?;
+    let mut interrupts = Interrupts::listen()?;
     printer.remark(&format!("looking for devices for {time:?}, Ctrl-C ends it"));
     // A device may come between the list and the events, and must not be shown twice.
     let mut shown = BTreeSet::new();
@@ -153,7 +154,7 @@ async fn scan(client: &Client, time: Duration, printer: &mut Printer) -> Result<
     };
     tokio::select! {
         ended = timeout(time, looking) => ended.unwrap_or(Ok(()))?,
-        interrupted = interrupted() => interrupted?,
+        () = interrupts.come() => {}
     }
     client.stop_scanning().await?;
     Ok(())
@@ -186,6 +187,7 @@ async fn follow_readings(
     kind: InputType,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
     let printing = async {
         while let Some(value) = readings.next().await {
             print_reading(value, kind, printer)?;
@@ -194,20 +196,32 @@ async fn follow_readings(
     };
     tokio::select! {
         ended = printing => ended,
-        interrupted = interrupted() => interrupted,
+        () = interrupts.come() => Ok(()),
     }
 }
 
-/// Waits for Ctrl-C or for a polite end, so that the session ends in good order.
-async fn interrupted() -> Result<(), Failure> {
-    let failed = |source| Failure::System { doing: "could not listen for signals", source };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C, or a polite end, so that the session ends in good order. From when it is made on, neither ends this program by itself.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// To be called before somebody is told that Ctrl-C ends it.
+    fn listen() -> Result<Self, Failure> {
+        let failed = |source| Failure::System { doing: "could not listen for signals", source };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
     }
-    Ok(())
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Waits for a time, or for ever.

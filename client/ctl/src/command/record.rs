@@ -9,7 +9,7 @@ use buttplugd_client::{Anonymity, Client, Device, Event};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 
-use super::{interrupted, pass};
+use super::{Interrupts, pass};
 use crate::failure::Failure;
 use crate::print::Printer;
 
@@ -49,6 +49,7 @@ pub(crate) async fn run(
         .map_err(|source| Failure::System { doing: "could not write the recording", source })?;
     let mut recording = Recording { file: BufWriter::new(file), device: device.index(), lines: 0 };
     let until = order.time.map_or_else(|| "Ctrl-C ends it".to_owned(), |time| format!("for {time:?}"));
+    let mut interrupts = Interrupts::listen()?;
     printer.remark(&format!("recording {} to {shown}, {until}", device.name()));
     let writing = async {
         while let Some(event) = events.next().await {
@@ -61,7 +62,7 @@ pub(crate) async fn run(
     let next = tokio::select! {
         next = writing => next?,
         () = pass(order.time) => Next::GoOn,
-        interrupted = interrupted() => { interrupted?; Next::GoOn }
+        () = interrupts.come() => Next::GoOn,
     };
     match next {
         Next::DeviceGone => printer.remark("the device has gone, and the recording ends there"),

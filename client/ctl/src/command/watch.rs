@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::keys::{self, Key, Keys};
 use super::picture::Scene;
-use super::{interrupted, pass};
+use super::{Interrupts, pass};
 use crate::failure::Failure;
 use crate::print::{Format, Printer, plain};
 
@@ -40,13 +40,14 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let way =
         if printer.format == Format::Text && io::stdout().is_terminal() { Way::Picture } else { Way::Lines };
+    let mut interrupts = Interrupts::listen()?;
     if way == Way::Picture {
         printer.raw(ENTER)?;
     }
     let ended = tokio::select! {
         ended = show(client, way, printer) => ended,
         () = pass(time) => Ok(()),
-        interrupted = interrupted() => interrupted,
+        () = interrupts.come() => Ok(()),
     };
     if way == Way::Picture {
         printer.raw(LEAVE)?;

@@ -19,14 +19,23 @@ const RULES_FOLDERS: [&str; 5] = [
 /// The rules of systemd that give nodes to the person at the seat; ours must come before them.
 const SEAT_RULES: &str = "73-";
 
+/// Whether the service could not open a port that a definition names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Yes,
+    No,
+    /// It does not run.
+    Unknown,
+}
+
 /// A machine, by the root of its files.
 pub(super) struct Machine {
     pub(super) root: PathBuf,
 }
 
 impl Machine {
-    /// Serial ports of USB adapters.
-    pub(super) fn serial(&self) -> Vec<Finding> {
+    /// Serial ports of USB adapters. One that may not be opened is a fault only where the service wanted it (`wanted`).
+    pub(super) fn serial(&self, wanted: Wanted) -> Vec<Finding> {
         const CHECK: &str = "serial";
         let is_port = |name: &str| name.starts_with("ttyUSB") || name.starts_with("ttyACM");
         let ports: Vec<PathBuf> =
@@ -34,17 +43,21 @@ impl Machine {
         if ports.is_empty() {
             return vec![Finding::well(CHECK, "no serial device is plugged in")];
         }
-        let closed = ports.iter().find(|port| !can_open(port));
-        vec![match closed {
-            None => Finding::well(CHECK, "all serial ports can be opened"),
-            Some(port) => {
-                let group = fs::metadata(port).ok().and_then(|facts| self.group(facts.gid()));
-                let group = group.unwrap_or_else(|| "dialout".to_owned());
-                Finding::broken(
-                    CHECK,
-                    format!("{} may not be opened by you", port.display()),
-                    format!("sudo usermod --append --groups {group} $USER, then log in again"),
-                )
+        let Some(port) = ports.iter().find(|port| !can_open(port)) else {
+            return vec![Finding::well(CHECK, "all serial ports can be opened")];
+        };
+        let group = fs::metadata(port).ok().and_then(|facts| self.group(facts.gid()));
+        let group = group.unwrap_or_else(|| "dialout".to_owned());
+        let mend = format!("sudo usermod --append --groups {group} $USER, then log in again");
+        let text = format!("{} may not be opened by you", port.display());
+        vec![match wanted {
+            Wanted::Yes => Finding::broken(CHECK, text, mend),
+            Wanted::No => {
+                let text = format!("{text}; no definition names it, so that is well");
+                Finding { mend: None, ..Finding::note(CHECK, text, "") }
+            }
+            Wanted::Unknown => {
+                Finding::note(CHECK, format!("{text}, which matters if it is a device of yours"), &mend)
             }
         }]
     }
@@ -194,7 +207,16 @@ mod tests {
         let machine =
             machine("serial", &[("etc/group", "root:x:0:\ndialout:x:20:me\n"), ("dev/ttyUSB0", "")]);
         assert_eq!(machine.group(20).as_deref(), Some("dialout"));
-        assert_eq!(machine.serial(), [Finding::well("serial", "all serial ports can be opened")]);
+        assert_eq!(machine.serial(Wanted::Yes), [Finding::well("serial", "all serial ports can be opened")]);
+        // A link to nothing may be opened by nobody, not even by root.
+        std::os::unix::fs::symlink("nowhere", machine.root.join("dev/ttyACM0")).unwrap();
+        for (wanted, state) in
+            [(Wanted::Yes, State::Broken), (Wanted::No, State::Note), (Wanted::Unknown, State::Note)]
+        {
+            let found = machine.serial(wanted);
+            assert_eq!(found[0].state, state, "{found:?}");
+            assert_eq!(found[0].mend.is_some(), wanted != Wanted::No, "{found:?}");
+        }
         fs::remove_dir_all(machine.root).unwrap();
     }
 }

@@ -1,8 +1,10 @@
 //! `doctor`: what keeps devices from being reached, each with the one command that mends it. Works when the service does not.
 //!
-//! It looks and changes nothing. What is on this machine is in [`machine`], what the buses say in [`buses`].
+//! It looks and changes nothing. What is on this machine is in [`machine`], what the buses say in [`buses`], and what the service says of
+//! its devices in [`devices`].
 
 mod buses;
+mod devices;
 mod machine;
 
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use buttplugd_client::{Connect, Error, Status, TransportState};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::machine::Machine;
+use self::machine::{Machine, Wanted};
 use super::program::{self, Said};
 use crate::failure::Failure;
 use crate::print::{Format, Printer};
@@ -63,8 +65,9 @@ pub(super) async fn run(connect: Connect, printer: &mut Printer) -> Result<ExitC
     findings.extend(buses::session(running.is_some()));
     findings.extend(bluetooth(running));
     let machine = Machine { root: PathBuf::from("/") };
-    findings.extend(machine.serial());
+    findings.extend(machine.serial(ports_wanted(running)));
     findings.extend(machine.hid());
+    findings.extend(running.map(|status| devices::known(&status.devices)).unwrap_or_default());
     findings.push(definitions());
     let is_well = findings.iter().all(|finding| finding.state != State::Broken);
     let (transports, warnings) = match running {
@@ -123,6 +126,16 @@ fn bluetooth(status: Option<&Status>) -> Vec<Finding> {
             vec![Finding::well("bluetooth", "the service has an adapter, or waits for one at BlueZ")]
         }
         Some(TransportState::Off | TransportState::Unavailable) | None => buses::bluetooth(),
+    }
+}
+
+/// Whether the service says that it could not open a serial port.
+fn ports_wanted(status: Option<&Status>) -> Wanted {
+    let Some(status) = status else { return Wanted::Unknown };
+    let own = status.transports.iter().find(|one| one.name == "serial");
+    match own.map(|one| one.state) {
+        Some(TransportState::Unavailable) => Wanted::Yes,
+        Some(TransportState::Ready | TransportState::Off) | None => Wanted::No,
     }
 }
 
