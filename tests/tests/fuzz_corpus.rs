@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets the unexpected has failed")]
 
-#[path = "../../fuzz/src/lib.rs"]
+#[path = "../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "for the fuzzer it is a library")]
 mod fuzz;
 
@@ -12,7 +12,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use system_tests::artifact::source_tree;
+use system_tests::{artifact::source_tree, chance::Chance};
 
 /// Changed inputs a target, unless `FUZZ_ROUNDS` says otherwise.
 const CHANGED: u64 = 2_000;
@@ -22,7 +22,7 @@ const CHANGED_SIZE_MAX: usize = 4 * 1024;
 
 /// Runs a target over all inputs and over changed ones.
 fn run(name: &str, target: fn(&[u8]), more: Vec<Vec<u8>>) {
-    let mut inputs = files(&source_tree().join("fuzz/corpus").join(name));
+    let mut inputs = files(&source_tree().join("tests/fuzz/corpus").join(name));
     assert!(!inputs.is_empty(), "the corpus of {name} is empty");
     inputs.extend(more);
     for input in &inputs {
@@ -34,7 +34,7 @@ fn run(name: &str, target: fn(&[u8]), more: Vec<Vec<u8>>) {
         let mut chance = Chance(round);
         let mut input = inputs[chance.below(inputs.len())].clone();
         for _ in 0..=chance.below(4) {
-            chance.change(&mut input, &inputs);
+            change(&mut chance, &mut input, &inputs);
         }
         play(name, target, &input);
     }
@@ -97,6 +97,26 @@ fn definition() {
 }
 
 #[test]
+fn greeting() {
+    run("greeting", fuzz::greeting, Vec::new());
+}
+
+#[test]
+fn import() {
+    run("import", fuzz::import, Vec::new());
+}
+
+#[test]
+fn indexes() {
+    run("indexes", fuzz::indexes, Vec::new());
+}
+
+#[test]
+fn recording() {
+    run("recording", fuzz::recording, files(&source_tree().join("tests/recordings")));
+}
+
+#[test]
 fn template() {
     let mut templates = Vec::new();
     for text in definitions() {
@@ -115,58 +135,42 @@ fn template() {
     run("template", fuzz::template, templates);
 }
 
-/// A source of numbers that is the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        usize::try_from((mixed ^ (mixed >> 27)) >> 33).unwrap() % limit.max(1)
-    }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.below(256)).unwrap()
-    }
-
-    /// One change, anywhere.
-    fn change(&mut self, input: &mut Vec<u8>, others: &[Vec<u8>]) {
-        let place = self.below(input.len() + 1);
-        let end = (place + self.below(40)).min(input.len());
-        match self.below(8) {
-            0 => {
-                let bit = 1 << self.below(8);
-                if let Some(byte) = input.get_mut(place) {
-                    *byte ^= bit;
-                }
+/// One change, anywhere.
+fn change(chance: &mut Chance, input: &mut Vec<u8>, others: &[Vec<u8>]) {
+    let place = chance.below(input.len() + 1);
+    let end = (place + chance.below(40)).min(input.len());
+    match chance.below(8) {
+        0 => {
+            let bit = 1 << chance.below(8);
+            if let Some(byte) = input.get_mut(place) {
+                *byte ^= bit;
             }
-            1 => {
-                let byte = self.byte();
-                input.insert(place, byte);
-            }
-            2 => drop(input.drain(place..end)),
-            3 => {
-                let piece = input[place..end].to_vec();
-                input.splice(place..place, piece);
-            }
-            4 => input.truncate(place),
-            // Words and numbers that mean something at many places.
-            5 => {
-                let words =
-                    ["null", "-1", "4294967296", "1e999", "[", "}", "\"", "\n", "0.5", "\0", "{v}", "Id"];
-                let word = words[self.below(words.len())];
-                input.splice(place..end, word.bytes());
-            }
-            6 => {
-                let other = &others[self.below(others.len())];
-                let from = self.below(other.len() + 1);
-                let to = (from + self.below(80)).min(other.len());
-                input.splice(place..end, other[from..to].iter().copied());
-            }
-            _ => {
-                if let Some(byte) = input.get_mut(place) {
-                    *byte = byte.wrapping_add(1);
-                }
+        }
+        1 => {
+            let byte = chance.byte();
+            input.insert(place, byte);
+        }
+        2 => drop(input.drain(place..end)),
+        3 => {
+            let piece = input[place..end].to_vec();
+            input.splice(place..place, piece);
+        }
+        4 => input.truncate(place),
+        // Words and numbers that mean something at many places.
+        5 => {
+            let words = ["null", "-1", "4294967296", "1e999", "[", "}", "\"", "\n", "0.5", "\0", "{v}", "Id"];
+            let word = words[chance.below(words.len())];
+            input.splice(place..end, word.bytes());
+        }
+        6 => {
+            let other = &others[chance.below(others.len())];
+            let from = chance.below(other.len() + 1);
+            let to = (from + chance.below(80)).min(other.len());
+            input.splice(place..end, other[from..to].iter().copied());
+        }
+        _ => {
+            if let Some(byte) = input.get_mut(place) {
+                *byte = byte.wrapping_add(1);
             }
         }
     }

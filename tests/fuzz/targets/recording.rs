@@ -1,0 +1,4 @@
+//! The file of a recording.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::recording(data));
