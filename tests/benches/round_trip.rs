@@ -8,12 +8,11 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 use ipc_schema::dbus::{self, DEVICE_INTERFACE};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use support::{
     Output, Usage,
     floor::{self, Floor, Kind},
     lane::{SocketLane, WebSocketLane, frame},
-    launch, outputs, side_by_side, websocket_address,
+    launch, outputs, print_cost, side_by_side, websocket_address,
 };
 use system_tests::{
     artifact,
@@ -26,19 +25,8 @@ use zbus::Connection;
 fn main() -> anyhow::Result<()> {
     // Built before there is one core only.
     artifact::executable("buttplugd", "buttplugd")?;
-    on_one_core()?;
+    support::on_one_core()?;
     support::run(bench)
-}
-
-/// Keeps this process, and so the service and the floors that it starts, on one core. On an idle machine the kernel spreads two
-/// processes over two cores or not, as it sees fit, and waking a core that sleeps takes longer than a round trip: a floor and a service
-/// that are placed differently cannot be compared.
-fn on_one_core() -> anyhow::Result<()> {
-    let allowed = sched_getaffinity(None)?;
-    let first = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)).context("no core to run on")?;
-    let mut one = CpuSet::new();
-    one.set(first);
-    Ok(sched_setaffinity(None, &one)?)
 }
 
 async fn bench() -> anyhow::Result<()> {
@@ -55,19 +43,9 @@ async fn bench() -> anyhow::Result<()> {
     bus_call(&bus, &service, &output).await
 }
 
-/// Prints what the service itself spent on a command, which is the same however busy the machine is.
-#[expect(clippy::print_stdout, reason = "what a bench is for")]
-fn print_cost(what: &str, before: Usage, service: &Service, trips: usize) -> anyhow::Result<()> {
-    let after = Usage::of(service)?;
-    let trips = u32::try_from(trips)?;
-    let spent = (after.processor - before.processor).as_secs_f64() * 1e6 / f64::from(trips);
-    println!("{what:<46} {spent:>7.1} us of the service's processor time a command");
-    Ok(())
-}
-
 /// Trips of the turns that count and of the one that does not.
-fn all_trips(sides: &support::Sides) -> usize {
-    sides.ours.len() * 25 / 24
+fn all_trips(sides: &support::Sides) -> anyhow::Result<u32> {
+    Ok(u32::try_from(sides.ours.len() * 25 / 24)?)
 }
 
 async fn socket(home: &Home, service: &Service, output: &Output) -> anyhow::Result<()> {
@@ -84,7 +62,7 @@ async fn socket(home: &Home, service: &Service, output: &Output) -> anyhow::Resu
     )
     .await?;
     sides.print("socket, MessagePack", "aim 1.50");
-    print_cost("", before, service, all_trips(&sides))
+    print_cost("", before, service, all_trips(&sides)?)
 }
 
 async fn websocket(service: &Service, output: &Output) -> anyhow::Result<()> {
@@ -100,7 +78,7 @@ async fn websocket(service: &Service, output: &Output) -> anyhow::Result<()> {
         side_by_side(async |trip| floor.trip(&next(trip)).await, async |trip| ours.trip(&next(trip)).await)
             .await?;
     sides.print("WebSocket over TCP, JSON", "no aim");
-    print_cost("", before, service, all_trips(&sides))?;
+    print_cost("", before, service, all_trips(&sides)?)?;
 
     let both = [texts[0].as_str(), texts[1].as_str()];
     let mut sides = side_by_side(async |_| floor.trip(&both).await, async |_| ours.trip(&both).await).await?;
@@ -130,5 +108,5 @@ async fn bus_call(bus: &Bus, service: &Service, output: &Output) -> anyhow::Resu
     )
     .await?;
     sides.print("D-Bus, method Output", "aim 1.20");
-    print_cost("", before, service, all_trips(&sides))
+    print_cost("", before, service, all_trips(&sides)?)
 }

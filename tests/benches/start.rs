@@ -18,7 +18,8 @@ use engine::{
     advertisement::Advertisement,
     definition::{
         catalogue::{Catalogue, Source},
-        parse::{AnyTemplate, Layer},
+        layer::Layer,
+        template::AnyTemplate,
     },
 };
 use support::{Micros, Times, Usage, lane::SocketLane, launch, outputs};

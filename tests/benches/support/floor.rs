@@ -4,12 +4,15 @@ use std::{collections::HashMap, env, path::Path, process::Stdio};
 
 use anyhow::{Context as _, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
+use system_tests::bus::Bus;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, UnixListener},
     process::{Child, Command},
 };
 use zbus::{OwnedVariant, interface};
+
+use super::radio;
 
 /// Says which floor this process is, and where.
 const ROLE: &str = "BUTTPLUGD_FLOOR";
@@ -28,6 +31,8 @@ pub(crate) enum Kind {
     WebSocket,
     /// A method on a bus; the place is its address.
     Dbus,
+    /// A device behind btleplug; see [`radio::place`].
+    Bluetooth,
 }
 
 impl Kind {
@@ -36,6 +41,7 @@ impl Kind {
             Self::Socket => "socket",
             Self::WebSocket => "websocket",
             Self::Dbus => "dbus",
+            Self::Bluetooth => "bluetooth",
         }
     }
 }
@@ -49,7 +55,18 @@ pub(crate) struct Floor {
 
 impl Floor {
     pub(crate) async fn start(kind: Kind, place: &str) -> anyhow::Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
+        Self::spawn(kind, place, Command::new(env::current_exe()?)).await
+    }
+
+    /// A floor for which this bus is the system's.
+    pub(crate) async fn start_on(kind: Kind, place: &str, bus: &Bus) -> anyhow::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        Self::spawn(kind, place, command).await
+    }
+
+    async fn spawn(kind: Kind, place: &str, mut command: Command) -> anyhow::Result<Self> {
+        let mut child = command
             .env(ROLE, format!("{}={place}", kind.word()))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -76,6 +93,7 @@ pub(crate) async fn serve(role: String) -> anyhow::Result<()> {
         ("socket", path) => echo_socket(Path::new(path)).await,
         ("websocket", _) => echo_websocket().await,
         ("dbus", address) => echo_dbus(address).await,
+        ("bluetooth", place) => radio::serve(place, || ready("listens")).await,
         (other, _) => bail!("there is no floor {other}"),
     }
 }

@@ -53,14 +53,20 @@ impl SocketLane {
 
     /// Sends bytes, and waits until so many frames have come.
     pub(crate) async fn trip(&mut self, bytes: &[u8], frames: usize) -> anyhow::Result<()> {
-        self.stream.write_all(bytes).await?;
+        self.send(bytes).await?;
         for _ in 0..frames {
             self.take_frame().await?;
         }
         Ok(())
     }
 
-    async fn take_frame(&mut self) -> anyhow::Result<()> {
+    /// Sends bytes.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    /// Waits for a frame.
+    pub(crate) async fn take_frame(&mut self) -> anyhow::Result<()> {
         loop {
             let whole = self.buffer.get(..self.filled).unwrap_or_default();
             if let Some((header, rest)) = whole.split_first_chunk::<HEADER>() {

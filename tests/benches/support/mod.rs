@@ -8,6 +8,7 @@
 
 pub(crate) mod floor;
 pub(crate) mod lane;
+pub(crate) mod radio;
 
 use std::{
     fmt, fs,
@@ -15,6 +16,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use system_tests::{
     peer::Peer,
@@ -36,6 +38,17 @@ pub(crate) fn run(bench: impl AsyncFnOnce() -> anyhow::Result<()>) -> anyhow::Re
             None => bench().await,
         }
     })
+}
+
+/// Keeps this process, and so the service and the floors that it starts, on one core. On an idle machine the kernel spreads two
+/// processes over two cores or not, as it sees fit, and waking a core that sleeps takes longer than a round trip: a floor and a service
+/// that are placed differently cannot be compared.
+pub(crate) fn on_one_core() -> anyhow::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let first = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)).context("no core to run on")?;
+    let mut one = CpuSet::new();
+    one.set(first);
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 /// A service as a user starts it, but that it logs only what goes wrong and asks for no pings.
@@ -166,19 +179,35 @@ pub(crate) async fn side_by_side(
     mut floor: impl AsyncFnMut(u32) -> anyhow::Result<()>,
     mut ours: impl AsyncFnMut(u32) -> anyhow::Result<()>,
 ) -> anyhow::Result<Sides> {
+    measured(
+        async |trip| {
+            let began = Instant::now();
+            floor(trip).await?;
+            Ok(began.elapsed())
+        },
+        async |trip| {
+            let began = Instant::now();
+            ours(trip).await?;
+            Ok(began.elapsed())
+        },
+    )
+    .await
+}
+
+/// The same where a trip says itself how long it took.
+pub(crate) async fn measured(
+    mut floor: impl AsyncFnMut(u32) -> anyhow::Result<Duration>,
+    mut ours: impl AsyncFnMut(u32) -> anyhow::Result<Duration>,
+) -> anyhow::Result<Sides> {
     let mut sides = Sides::default();
     // The first turn of each warms caches and buffers up, and does not count.
     for turn in 0..=TURNS {
         let mut times = Sides::default();
         for trip in 0..TURN {
-            let began = Instant::now();
-            floor(trip).await?;
-            times.floor.add(began.elapsed());
+            times.floor.add(floor(trip).await?);
         }
         for trip in 0..TURN {
-            let began = Instant::now();
-            ours(trip).await?;
-            times.ours.add(began.elapsed());
+            times.ours.add(ours(trip).await?);
         }
         if turn > 0 {
             sides.floor.extend(times.floor);
@@ -186,6 +215,15 @@ pub(crate) async fn side_by_side(
         }
     }
     Ok(sides)
+}
+
+/// Prints what the service itself spent on a command, which is the same however busy the machine is.
+#[expect(clippy::print_stdout, reason = "what a bench is for")]
+pub(crate) fn print_cost(what: &str, before: Usage, service: &Service, trips: u32) -> anyhow::Result<()> {
+    let after = Usage::of(service)?;
+    let spent = (after.processor - before.processor).as_secs_f64() * 1e6 / f64::from(trips);
+    println!("{what:<46} {spent:>7.1} us of the service's processor time a command");
+    Ok(())
 }
 
 /// A time in microseconds.
