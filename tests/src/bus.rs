@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// A bus is up within a few milliseconds; more than this means that it never will be.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Which of the two buses of a Linux session a private bus stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Bus {
     /// Starts a bus in a folder of its own and waits until it takes connections.
     ///
     /// # Errors
-    /// `dbus-daemon` is missing (the text names the package), or does not come up within ten seconds.
+    /// `dbus-daemon` is missing (the text names the package), or does not come up within a minute.
     pub async fn start(kind: BusKind) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("buttplugd-bus-")

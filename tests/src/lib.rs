@@ -6,13 +6,19 @@
 pub mod bus;
 
 pub mod bluez;
+pub mod logind;
+pub mod machine;
 pub mod pty;
 
 pub mod artifact;
+pub mod chance;
+pub mod clock;
+pub mod massager;
 pub mod plugins;
 pub mod service;
 
 pub mod clients;
+pub mod driving;
 pub mod peer;
 
 pub mod conversation;

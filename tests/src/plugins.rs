@@ -1,6 +1,6 @@
 //! The plugins of this tree, laid out as a package would, for a service under test.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -19,6 +19,18 @@ pub fn installed() -> anyhow::Result<TempDir> {
     Ok(folder)
 }
 
+/// A folder of plugins with one definition of the test's own.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn defined(name: &str, definition: &str) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("buttplugd-plugins-").tempdir()?;
+    let maker = folder.path().join(name);
+    fs::create_dir(&maker)?;
+    fs::write(maker.join("plugin.toml"), definition)?;
+    Ok(folder)
+}
+
 /// Imports a user's configuration of another server, as its user would, with the plugins of this folder.
 ///
 /// # Errors
@@ -27,7 +39,7 @@ pub fn import(home: &Home, plugins: &Path, config: &Value) -> anyhow::Result<()>
     // The command runs the program beside it.
     artifact::executable("buttplugd", "buttplugd")?;
     let file = home.path().join("imported.json");
-    std::fs::write(&file, config.to_string())?;
+    fs::write(&file, config.to_string())?;
     let output = Command::new(artifact::executable("buttplugctl", "buttplugctl")?)
         .args(["config", "import"])
         .arg(&file)

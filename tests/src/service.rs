@@ -23,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{artifact, bluez::PATIENCE, bus::Bus};
+use crate::{artifact, bluez::PATIENCE, bus::Bus, clock::FastClock, machine::Machine};
 
 /// The longest datagram that a service sends to its manager.
 const NOTIFICATION_MAX: usize = 4096;
@@ -103,6 +103,8 @@ impl Home {
 #[derive(Debug)]
 pub struct Launch<'h> {
     home: &'h Home,
+    /// Programs, with their arguments, that become the service.
+    through: Vec<OsString>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     notify: Notify,
@@ -133,7 +135,7 @@ impl<'h> Launch<'h> {
             ("RUST_LOG".into(), "debug,zbus=info".into()),
             ("RUST_BACKTRACE".into(), "1".into()),
         ];
-        Self { home, args: Vec::new(), env, notify: Notify::Listen }
+        Self { home, through: Vec::new(), args: Vec::new(), env, notify: Notify::Listen }
     }
 
     /// Gives it a session bus.
@@ -167,6 +169,30 @@ impl<'h> Launch<'h> {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.into(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Gives it another `/sys` and `/dev`.
+    #[must_use]
+    pub fn on(mut self, machine: &Machine) -> Self {
+        self.through.push("umockdev-wrapper".into());
+        self.env("UMOCKDEV_DIR", machine.path())
+    }
+
+    /// Takes away what root may do and others may not, such as to open every file. (For others there is nothing to take.)
+    #[must_use]
+    pub fn as_anybody(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            // In front, so that nothing but the service itself runs below what is preloaded.
+            let less = ["setpriv", "--inh-caps", "-all", "--bounding-set", "-all", "--"];
+            self.through.splice(0..0, less.map(OsString::from));
+        }
+        self
+    }
+
+    /// Lets its time pass faster than ours.
+    #[must_use]
+    pub fn clock(self, clock: &FastClock) -> Self {
+        clock.environment().fold(self, |launch, (name, value)| launch.env(name, value))
     }
 
     /// No service manager listens, as when it is started by hand.
@@ -206,8 +232,13 @@ impl<'h> Launch<'h> {
     /// It does not build, or cannot be started.
     pub fn spawn(self) -> anyhow::Result<Service> {
         let program = artifact::executable("buttplugd", "buttplugd")?;
-        let mut command = Command::new(program);
-        command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command
+            .args(words)
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.home.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let notify = match self.notify {
@@ -222,7 +253,10 @@ impl<'h> Launch<'h> {
                 Some(UnixDatagram::bind(&path)?)
             }
         };
-        let mut child = command.spawn().context("starting buttplugd")?;
+        let mut child = command.spawn().with_context(|| match self.through.first() {
+            None => "starting buttplugd".to_owned(),
+            Some(first) => format!("starting buttplugd through {first:?}, which `cargo xtask test` installs"),
+        })?;
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, seen) = watch::channel(0);
         let stderr = child.stderr.take().context("a child without stderr")?;
@@ -365,6 +399,8 @@ impl Service {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             tokio::select! {
+                // What it said before it ended comes first.
+                biased;
                 received = notify.recv(&mut buffer) => {
                     let message = String::from_utf8_lossy(buffer.get(..received?).unwrap_or_default()).into_owned();
                     self.notifications.push(message.clone());

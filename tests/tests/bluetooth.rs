@@ -5,50 +5,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
-use std::fs;
-
 use serde_json::{Value, json};
 use system_tests::{
     bluez::{
-        Action, CharacteristicSpec, DeviceSpec, Failure, FakeBluez, FakeDevice, Flag, Outcome, Step,
-        WriteKind,
+        Action, CharacteristicSpec, DeviceSpec, Failure, FakeBluez, FakeDevice, Flag, Outcome, Security,
+        Step, WriteKind,
     },
     bus::Bus,
+    massager::{self, TX},
     peer::Peer,
     service::{Home, Launch, Service},
 };
 use tempfile::TempDir;
-use uuid::{Uuid, uuid};
 
-const SERVICE: Uuid = uuid!("0000ff00-0000-1000-8000-00805f9b34fb");
-const TX: Uuid = uuid!("0000ff01-0000-1000-8000-00805f9b34fb");
-
-const DEFINITION: &str = r#"
-maker = "Test"
-
-[[protocol]]
-id = "massager"
-
-[[protocol.bluetooth]]
-names = ["Massage Demo"]
-[protocol.bluetooth.services]
-"0000ff00-0000-1000-8000-00805f9b34fb" = { tx = "0000ff01-0000-1000-8000-00805f9b34fb" }
-
-[protocol.template]
-packet = [{ bytes = "{0xF1 + i} {v}" }]
-
-[protocol.default]
-name = "Test Massager"
-features = [
-    { index = 0, output = { vibrate = [0, 127] } },
-    { index = 1, output = { vibrate = [0, 127] } },
-]
-"#;
-
-/// A massager with two motors, one packet a motor: 0xF1 or 0xF2, and the strength.
-fn massager(number: u8) -> DeviceSpec {
-    DeviceSpec::named(&format!("F0:F1:F2:F3:F4:{number:02X}"), "Massage Demo")
-        .service(SERVICE, vec![CharacteristicSpec::new(TX, &[Flag::Write, Flag::WriteWithoutResponse])])
+/// One that has to answer every packet.
+fn strict_massager(number: u8) -> DeviceSpec {
+    DeviceSpec { services: vec![], ..massager::spec(number) }
+        .service(massager::SERVICE, vec![CharacteristicSpec::new(TX, &[Flag::Write])])
 }
 
 struct Rig {
@@ -60,12 +33,15 @@ struct Rig {
 }
 
 async fn rig() -> Rig {
+    rig_with("").await
+}
+
+async fn rig_with(configuration: &str) -> Rig {
     let bus = Bus::system().await.unwrap();
     let bluez = FakeBluez::start(&bus).await.unwrap();
     let home = Home::new().unwrap();
-    let plugins = tempfile::tempdir().unwrap();
-    fs::create_dir(plugins.path().join("massager")).unwrap();
-    fs::write(plugins.path().join("massager/plugin.toml"), DEFINITION).unwrap();
+    home.write_config("buttplugd.toml", configuration).unwrap();
+    let plugins = massager::plugin().unwrap();
     let service = start(&home, &bus, &plugins).await;
     Rig { service, bluez, plugins, home, bus }
 }
@@ -130,7 +106,7 @@ async fn at_rest(toy: &FakeDevice) {
 #[tokio::test]
 async fn a_command_becomes_its_packet_and_a_stop_ends_it() {
     let mut rig = rig().await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     let mut peer = rig.found(1).await;
 
     assert!(vibrate(&mut peer, 0, 1, 100).await.get("Ok").is_some());
@@ -147,7 +123,7 @@ async fn a_command_becomes_its_packet_and_a_stop_ends_it() {
 #[tokio::test]
 async fn a_failed_write_is_an_error_and_not_an_ok() {
     let rig = rig().await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     let mut peer = rig.found(1).await;
 
     toy.fail_next(Step::Write, Failure::failed("Operation failed with ATT error: 0x0e"));
@@ -158,9 +134,160 @@ async fn a_failed_write_is_an_error_and_not_an_ok() {
 }
 
 #[tokio::test]
+async fn a_device_that_wants_to_be_paired_says_how() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(DeviceSpec { security: Security::Paired, ..massager::spec(1) });
+    let mut peer = rig.found(1).await;
+    let refused = Failure::Refuse { name: "AuthenticationFailed", text: "Authentication Failed" };
+    toy.fail_next(Step::Pair, refused);
+    let reply = vibrate(&mut peer, 0, 0, 10).await;
+    assert_eq!(reply["Error"]["ErrorReason"], "pairing-required", "{reply}");
+    let text = reply["Error"]["ErrorMessage"].as_str().unwrap();
+    assert!(text.contains(&format!("bluetoothctl pair {}", toy.address())), "{text}");
+
+    // The user does so.
+    let bluetoothctl = rig.bus.connect().await.unwrap();
+    let path = format!("/org/bluez/hci0/dev_{}", toy.address().replace(':', "_"));
+    let device = Some("org.bluez.Device1");
+    bluetoothctl.call_method(Some("org.bluez"), path.as_str(), device, "Pair", &()).await.unwrap();
+    assert!(vibrate(&mut peer, 0, 0, 11).await.get("Ok").is_some());
+    assert!(packets(&toy).contains(&vec![0xF1, 11]));
+}
+
+#[tokio::test]
+async fn a_device_for_which_bluez_waits_for_a_pairing_is_paired() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(strict_massager(1));
+    let mut peer = rig.found(1).await;
+    // The device has refused, BlueZ pairs by itself, and waits for somebody to confirm that.
+    toy.fail_next(Step::Write, Failure::Held);
+    let (reply, ()) = tokio::join!(vibrate(&mut peer, 0, 0, 10), async {
+        toy.operation_that(|operation| operation.action == Action::Pair).await;
+        toy.release();
+    });
+    assert!(reply.get("Ok").is_some(), "{reply}");
+    // What has answered once is not waited for any more.
+    assert!(vibrate(&mut peer, 0, 0, 11).await.get("Ok").is_some());
+    let pairings = toy.operations().into_iter().filter(|operation| operation.action == Action::Pair);
+    assert_eq!(pairings.count(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_up_at_the_first_packet_each_time_is_asked_to_pair() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(strict_massager(1));
+    let mut peer = rig.found(1).await;
+    toy.fail_always(Step::Write, Failure::Drop);
+    toy.fail_always(Step::Pair, Failure::Refuse { name: "AuthenticationFailed", text: "no" });
+    for value in [10, 11] {
+        let reply = vibrate(&mut peer, 0, 0, value).await;
+        assert!(reply.get("Error").is_some(), "{reply}");
+        toy.advertise();
+        if value == 10 {
+            toy.connected().await;
+            devices(&mut peer, 1).await;
+        }
+    }
+    toy.operation_that(|operation| operation.action == Action::Pair).await;
+}
+
+#[tokio::test]
+async fn an_adapter_is_never_switched_on() {
+    let rig = rig().await;
+    let _toy = rig.bluez.add_device(massager::spec(1));
+    rig.found(1).await;
+    let adapter = rig.bluez.adapter();
+    adapter.not_discovering().await;
+    let asked: Vec<_> = adapter.operations().into_iter().map(|operation| operation.action).collect();
+    assert_eq!(asked, [Action::StartDiscovery, Action::StopDiscovery]);
+}
+
+#[tokio::test]
+async fn the_strength_of_the_signal_is_read_in_every_version_that_knows_it_and_can_be_subscribed_to() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(massager::spec(1));
+    let mut strict = rig.found(1).await;
+    let mut peer = Peer::socket(rig.service.socket()).await.unwrap();
+    peer.open_with("asks", json!({ "Extensions": ["rssi"] })).await.unwrap();
+    let open = async |version: u32| {
+        let mut peer = Peer::socket(rig.service.socket()).await.unwrap();
+        peer.request("RequestServerInfo", json!({ "ClientName": "old", "MessageVersion": version }))
+            .await
+            .unwrap();
+        peer
+    };
+    let (mut v2, mut v3) = (open(2).await, open(3).await);
+    let ask = async |peer: &mut Peer, name: &str, more: Value| {
+        let mut body = json!({ "DeviceIndex": 0 });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        peer.request(name, body).await.unwrap()
+    };
+    // The motors are features 0 and 1; the signal comes after them.
+    let input = |command: &str| json!({ "FeatureIndex": 2, "Type": "RSSI", "Command": command });
+
+    let read = ask(&mut v2, "RSSILevelCmd", json!({})).await;
+    assert_eq!(read["RSSILevelReading"]["RSSILevel"], -50, "{read}");
+    let sensor = json!({ "SensorIndex": 0, "SensorType": "RSSI" });
+    let read = ask(&mut v3, "SensorReadCmd", sensor.clone()).await;
+    assert_eq!(read["SensorReading"]["Data"], json!([-50]), "{read}");
+    let read = ask(&mut peer, "InputCmd", input("Read")).await;
+    assert_eq!(read["InputReading"]["Reading"]["RSSI"]["Value"], -50, "{read}");
+
+    assert!(ask(&mut v3, "SensorSubscribeCmd", sensor).await.get("Ok").is_some());
+    assert!(ask(&mut peer, "InputCmd", input("Subscribe")).await.get("Ok").is_some());
+    toy.set_rssi(-61);
+    assert_eq!(v3.event("SensorReading").await.unwrap()["Data"], json!([-61]));
+    let told = peer.event("InputReading").await.unwrap();
+    assert_eq!((&told["FeatureIndex"], &told["Reading"]["RSSI"]["Value"]), (&json!(2), &json!(-61)));
+
+    // It is shown to those who asked for it, and to v2, which has a word of its own for it.
+    let list = peer.request("RequestDeviceList", json!({})).await.unwrap();
+    let features = &list["DeviceList"]["Devices"]["0"]["DeviceFeatures"];
+    assert_eq!(features["2"]["Input"]["RSSI"]["Command"], json!(["Read", "Subscribe"]), "{list}");
+    let list = strict.request("RequestDeviceList", json!({})).await.unwrap();
+    let features = &list["DeviceList"]["Devices"]["0"]["DeviceFeatures"];
+    assert_eq!(features.as_object().unwrap().len(), 2, "{list}");
+    let list = v3.request("RequestDeviceList", json!({})).await.unwrap();
+    assert!(list["DeviceList"]["Devices"][0]["DeviceMessages"].get("SensorReadCmd").is_none(), "{list}");
+    let list = v2.request("RequestDeviceList", json!({})).await.unwrap();
+    assert_eq!(list["DeviceList"]["Devices"][0]["DeviceMessages"]["RSSILevelCmd"], json!({}), "{list}");
+    // It asked nothing of the device.
+    assert!(packets(&toy).is_empty(), "{:?}", toy.writes());
+}
+
+#[tokio::test]
+async fn one_write_is_in_flight_and_a_stop_comes_next() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(massager::spec(1));
+    let mut peer = rig.found(1).await;
+    toy.fail_next(Step::Write, Failure::Held);
+    let set = |id: u32, value: i32| {
+        let command = json!({ "Vibrate": { "Value": value } });
+        json!({ "OutputCmd": { "Id": id, "DeviceIndex": 0, "FeatureIndex": 0, "Command": command } })
+    };
+    peer.send_batch(&json!([set(90, 9)])).await.unwrap();
+    assert_eq!(toy.next_write().await.data, [0xF1, 9]);
+    peer.send_batch(&json!([set(91, 10)])).await.unwrap();
+    peer.send_batch(&json!([{ "StopCmd": { "Id": 92 } }])).await.unwrap();
+    // It was taken, so the service has heard all of it.
+    peer.send_batch(&json!([{ "Ping": { "Id": 93 } }])).await.unwrap();
+    peer.reply(93).await.unwrap();
+    assert_eq!(packets(&toy), [[0xF1, 9]]);
+
+    toy.release();
+    for id in [90, 91, 92] {
+        let reply = peer.reply(id).await.unwrap();
+        assert!(reply.get("Ok").is_some(), "{id}: {reply}");
+    }
+    // The value that waited was never sent.
+    let sent = packets(&toy);
+    assert!(!sent.contains(&vec![0xF1, 10]) && sent.contains(&vec![0xF1, 0]), "{sent:?}");
+}
+
+#[tokio::test]
 async fn what_a_killed_client_drove_stops_and_nothing_else() {
     let rig = rig().await;
-    let (one, other) = (rig.bluez.add_device(massager(1)), rig.bluez.add_device(massager(2)));
+    let (one, other) = (rig.bluez.add_device(massager::spec(1)), rig.bluez.add_device(massager::spec(2)));
     let mut stays = rig.found(2).await;
     let mut goes = rig.peer("goes").await;
     // Which device has which index is not said; the packets say it.
@@ -177,7 +304,7 @@ async fn what_a_killed_client_drove_stops_and_nothing_else() {
 #[tokio::test]
 async fn a_missed_ping_stops_the_device() {
     let rig = rig().await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     let _finder = rig.found(1).await;
     let mut silent = Peer::socket(rig.service.socket()).await.unwrap();
     let wish = json!({ "Extensions": ["ping-time"], "PingTime": 300 });
@@ -194,7 +321,7 @@ async fn a_missed_ping_stops_the_device() {
 #[tokio::test]
 async fn a_service_that_is_told_to_end_stops_the_device_first() {
     let mut rig = rig().await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     let mut peer = rig.found(1).await;
     vibrate(&mut peer, 0, 0, 90).await;
     vibrate(&mut peer, 0, 1, 91).await;
@@ -214,7 +341,7 @@ async fn a_service_that_is_told_to_end_stops_the_device_first() {
 #[tokio::test]
 async fn a_device_that_a_killed_service_left_running_is_stopped_by_the_next() {
     let mut rig = rig().await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     let mut peer = rig.found(1).await;
     vibrate(&mut peer, 0, 0, 90).await;
     rig.service.kill().await.unwrap();
@@ -230,9 +357,9 @@ async fn a_device_that_a_killed_service_left_running_is_stopped_by_the_next() {
 #[tokio::test]
 async fn a_device_that_went_out_of_range_while_running_is_stopped_when_it_returns_and_keeps_its_index() {
     let rig = rig().await;
-    let _other = rig.bluez.add_device(massager(2));
+    let _other = rig.bluez.add_device(massager::spec(2));
     let mut peer = rig.found(1).await;
-    let toy = rig.bluez.add_device(massager(1));
+    let toy = rig.bluez.add_device(massager::spec(1));
     peer.request("StartScanning", json!({})).await.unwrap();
     let before = devices(&mut peer, 2).await;
     let index = *before.iter().find(|index| **index != 0).unwrap();
@@ -268,4 +395,38 @@ async fn a_scan_that_nothing_can_serve_says_why() {
     }
     let text = reply["Error"]["ErrorMessage"].as_str().unwrap_or_default();
     assert!(text.contains("BlueZ"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_known_device_comes_back_by_itself_while_a_client_is_connected() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(massager::spec(1));
+    let peer = rig.found(1).await;
+    let adapter = rig.bluez.adapter();
+    adapter.not_discovering().await;
+    drop(peer);
+    toy.vanish();
+    rig.service.wait_for_log("device gone").await.unwrap();
+    assert!(!adapter.is_discovering());
+
+    let mut peer = rig.peer("plays on").await;
+    adapter.discovering().await;
+    toy.appear();
+    devices(&mut peer, 1).await;
+    adapter.not_discovering().await;
+    assert!(vibrate(&mut peer, 0, 0, 7).await.get("Ok").is_some());
+}
+
+#[tokio::test]
+async fn a_known_device_comes_back_without_a_client_if_the_user_wants_it() {
+    let rig = rig_with("devices.reconnect = \"always\"").await;
+    let toy = rig.bluez.add_device(massager::spec(1));
+    drop(rig.found(1).await);
+    toy.vanish();
+    let adapter = rig.bluez.adapter();
+    adapter.discovering().await;
+    toy.forget_operations();
+    toy.appear();
+    toy.operation_that(|operation| operation.action == Action::Connect).await;
+    adapter.not_discovering().await;
 }

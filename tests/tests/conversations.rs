@@ -2,16 +2,23 @@
 //!
 //! `CONVERSATIONS` names further folders, separated by colons; nothing of them is part of the project.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use futures_util::future::join_all;
 use system_tests::{
     artifact,
     bluez::FakeBluez,
     bus::Bus,
-    conversation::{Stage, file, golden, play},
+    conversation::{Conversation, Stage, file, golden, play},
     plugins,
     service::{Home, Launch},
 };
+
+/// So many conversations at a time: most of one is waiting for the gaps between its packets.
+const LANES: usize = 4;
 
 #[tokio::test]
 async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
@@ -20,29 +27,47 @@ async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
         folders.extend(std::env::split_paths(&more));
     }
     let only = std::env::var("CONVERSATION").ok();
+    let installed = plugins::installed()?;
+    let mut lanes: [Vec<Conversation>; LANES] = Default::default();
+    for folder in &folders {
+        let all = file::read_folder(folder)?.into_iter();
+        let wanted = all.filter(|conversation| only.as_ref().is_none_or(|only| *only == conversation.case));
+        for (number, conversation) in wanted.enumerate() {
+            lanes[number % LANES].push(conversation);
+        }
+    }
+    let (mut played, mut wrong) = (0, Vec::new());
+    for lane in join_all(lanes.iter().map(|lane| in_turn(lane, installed.path()))).await {
+        let lane = lane?;
+        played += lane.played;
+        wrong.extend(lane.wrong);
+    }
+    assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
+struct Lane {
+    played: u16,
+    wrong: Vec<String>,
+}
+
+/// Plays conversations one after the other, each with a service of its own.
+async fn in_turn(conversations: &[Conversation], plugins: &Path) -> anyhow::Result<Lane> {
     let system = Bus::system().await?;
     let bluez = FakeBluez::start(&system).await?;
-    let installed = plugins::installed()?;
-    let (mut played, mut wrong) = (0_u16, Vec::new());
-    let mut conversations = Vec::new();
-    for folder in &folders {
-        conversations.extend(file::read_folder(folder)?);
-    }
+    let mut lane = Lane { played: 0, wrong: Vec::new() };
     for conversation in conversations {
-        if only.as_ref().is_some_and(|only| *only != conversation.case) {
-            continue;
-        }
         let home = Home::new()?;
-        if let Some(config) = play::configuration(&conversation) {
-            plugins::import(&home, installed.path(), &config)?;
+        if let Some(config) = play::configuration(conversation) {
+            plugins::import(&home, plugins, &config)?;
         }
-        let launch = Launch::new(&home).system_bus(&system).plugin_path(installed.path()).arg("--no-dbus");
+        let launch = Launch::new(&home).system_bus(&system).plugin_path(plugins).arg("--no-dbus");
         let mut service = launch.start().await?;
         for version in conversation.versions() {
-            played += 1;
+            lane.played += 1;
             let stage = Stage { service: &service, bluez: &bluez };
-            if let Err(error) = play::play(&stage, &conversation, version, played).await {
-                wrong.push(format!("{} in v{version}: {error:#}", conversation.case));
+            if let Err(error) = play::play(&stage, conversation, version, lane.played).await {
+                lane.wrong.push(format!("{} in v{version}: {error:#}", conversation.case));
                 // The device may still be connected; the next service starts afresh.
                 break;
             }
@@ -51,8 +76,7 @@ async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
         let status = service.terminate().await?;
         assert!(status.success(), "{status}");
     }
-    assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    Ok(())
+    Ok(lane)
 }
 
 #[tokio::test]

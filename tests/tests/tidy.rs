@@ -159,9 +159,11 @@ fn the_engine_is_pure() {
 
 #[test]
 fn only_the_fronts_know_how_clients_connect() {
-    only_in(&["daemon"], &["daemon/buttplugd/src/front"], &["zbus", "interprocess"]);
+    only_in(&["daemon"], &["daemon/buttplugd/src/front"], &["interprocess"]);
+    // logind, too, is on a bus.
+    only_in(&["daemon"], &["daemon/buttplugd/src/front", "daemon/buttplugd/src/sleep.rs"], &["zbus"]);
     // Devices dial in over WebSocket as well as clients do.
-    let both = ["daemon/buttplugd/src/front", "daemon/buttplugd/src/transport/websocket.rs"];
+    let both = ["daemon/buttplugd/src/front", "daemon/buttplugd/src/transport/websocket/"];
     only_in(&["daemon"], &both, &["tungstenite", "tokio_tungstenite"]);
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     FakeAdapter, Filter, Operation, PATIENCE, Power, Presence,
-    world::{self, Object},
+    parts::{self, Object},
+    world,
 };
 
 impl FakeAdapter {
@@ -21,7 +22,7 @@ impl FakeAdapter {
         adapter.presence = Presence::Away;
         adapter.discovering.clear();
         adapter.filters.clear();
-        world.interfaces_removed(&self.path, &["org.freedesktop.DBus.Properties", world::ADAPTER]);
+        world.interfaces_removed(&self.path, &["org.freedesktop.DBus.Properties", parts::ADAPTER]);
         world.changed();
     }
 
@@ -31,7 +32,7 @@ impl FakeAdapter {
         let adapter = world.adapter(&self.path);
         adapter.presence = Presence::Near;
         let properties = adapter.properties();
-        world.interfaces_added(&self.path, world::Interfaces::from([(world::ADAPTER, properties)]));
+        world.interfaces_added(&self.path, parts::Interfaces::from([(parts::ADAPTER, properties)]));
         world.changed();
     }
 

@@ -5,21 +5,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    Action, Failure, FakeDevice, Operation, PATIENCE, Presence, ServiceSpec, Step, Write,
+    Action, Delivery, Failure, FakeDevice, Operation, PATIENCE, Presence, ServiceSpec, Step, Write,
     fault::Repeat,
-    world::{self, Link, Order, Properties},
+    parts::{self, Link, Properties},
+    world::Order,
 };
-
-/// What became of a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// It went to those who subscribed.
-    Sent,
-    /// Nobody subscribed, or the device is not connected.
-    NotSubscribed,
-    /// It was to be lost; see [`FakeDevice::lose_notifications`].
-    Lost,
-}
 
 impl FakeDevice {
     /// The address, as given.
@@ -69,7 +59,7 @@ impl FakeDevice {
         } else {
             world.properties_changed(
                 &self.path,
-                world::DEVICE,
+                parts::DEVICE,
                 Properties::from([("RSSI", rssi.into())]),
                 &[],
             );
@@ -82,7 +72,7 @@ impl FakeDevice {
         world.device(&self.path).spec.name = Some(name.into());
         let properties =
             Properties::from([("Name", name.to_owned().into()), ("Alias", name.to_owned().into())]);
-        world.properties_changed(&self.path, world::DEVICE, properties, &[]);
+        world.properties_changed(&self.path, parts::DEVICE, properties, &[]);
     }
 
     /// The manufacturer data changes, and the device advertises it.
@@ -104,13 +94,7 @@ impl FakeDevice {
 
     /// Queues the answer to a read. The last one is given again and again.
     pub fn answer_read(&self, characteristic: Uuid, data: &[u8]) {
-        self.shared
-            .lock()
-            .device(&self.path)
-            .answers
-            .entry(characteristic)
-            .or_default()
-            .push_back(data.to_vec());
+        self.shared.lock().device(&self.path).answers.entry(characteristic).or_default().queue(data);
     }
 
     /// What the device notifies by itself after each packet that it takes: pairs of characteristic and bytes.

@@ -7,11 +7,19 @@
 mod adapter;
 mod device;
 
+mod serve;
+
+mod gatt;
+
+mod call;
+
+mod world;
+
+mod parts;
+
 mod fault;
 mod operation;
-mod serve;
 mod spec;
-mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,20 +36,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use zbus::{MatchRule, MessageStream};
 
 pub use self::{
-    device::Delivery,
     fault::{Failure, Step},
-    operation::{Action, Operation, Outcome, Write, WriteKind},
-    spec::{CharacteristicSpec, DeviceSpec, Flag, Presence, ServiceSpec},
-    world::{Filter, Power},
+    operation::{Action, Delivery, Operation, Outcome, Write, WriteKind},
+    parts::{Filter, Power},
+    spec::{CharacteristicSpec, DeviceSpec, Flag, Presence, Security, ServiceSpec},
 };
 use self::{
     operation::Record,
-    world::{Adapter, Device, Order, World},
+    parts::{Adapter, Device},
+    world::{Order, World},
 };
 use crate::bus::Bus;
 
 /// How long a test waits for something that should happen at once. Long, for a machine that builds something else beside.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Messages that wait to be sent. A test that floods has its place; one that exceeds this is broken.
 const ORDERS: usize = 65_536;
@@ -142,7 +150,7 @@ impl FakeBluez {
     /// Adds a device. It is seen when someone looks for devices.
     #[must_use]
     pub fn add_device(&self, spec: DeviceSpec) -> FakeDevice {
-        let path = world::device_path(FIRST_ADAPTER, &spec.address);
+        let path = parts::device_path(FIRST_ADAPTER, &spec.address);
         let mut world = self.shared.lock();
         world.devices.insert(path.clone(), Device::new(FIRST_ADAPTER, spec));
         world.heard(&path);

@@ -87,6 +87,17 @@ pub enum Outcome {
     Unanswered,
 }
 
+/// What became of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It went to those who subscribed.
+    Sent,
+    /// Nobody subscribed, or the device is not connected.
+    NotSubscribed,
+    /// It was to be lost; see [`FakeDevice::lose_notifications`](super::FakeDevice::lose_notifications).
+    Lost,
+}
+
 /// Operations in order: those not yet taken by the test, and all that ever were.
 #[derive(Debug, Default)]
 pub(super) struct Record {

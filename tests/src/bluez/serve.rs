@@ -8,67 +8,18 @@ use uuid::Uuid;
 use zbus::{Message, OwnedVariant, message};
 
 use super::{
-    fault::{Failure, Step},
-    operation::{Action, Outcome, Write, WriteKind},
-    spec::{Flag, Presence},
-    world::{self, Filter, Interfaces, Link, NodeKind, Object, Pairing, Power, Properties, World},
+    call::{Call, Course, Refusal, course, operation, unknown},
+    fault::Step,
+    gatt,
+    operation::{Action, Outcome},
+    parts::{self, Filter, Interfaces, Link, Object, Pairing, Power, Properties},
+    spec::Presence,
+    world::World,
 };
 
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-
-/// An error answer: the full name and the text.
-struct Refusal(String, String);
-
-impl Refusal {
-    fn bluez(name: &str, text: &str) -> Self {
-        Self(format!("org.bluez.Error.{name}"), text.into())
-    }
-
-    fn not_connected() -> Self {
-        Self::bluez("Failed", "Not connected")
-    }
-
-    fn standard(name: &str, text: String) -> Self {
-        Self(format!("org.freedesktop.DBus.Error.{name}"), text)
-    }
-
-    fn unreadable(error: &zbus::Error) -> Self {
-        Self::standard("InvalidArgs", error.to_string())
-    }
-}
-
-/// A call that is to be answered.
-struct Call<'m> {
-    message: &'m Message,
-    header: message::Header<'m>,
-    path: String,
-    sender: String,
-}
-
-impl Call<'_> {
-    fn body<T>(&self) -> Result<T, Refusal>
-    where
-        T: serde::de::DeserializeOwned + zbus::Type,
-    {
-        self.message.body().deserialize().map_err(|error| Refusal::unreadable(&error))
-    }
-
-    fn reply<B>(&self, body: &B) -> Message
-    where
-        B: serde::Serialize + zbus::DynamicType,
-    {
-        Message::method_return(&self.header).build(body).expect("the fake builds only valid messages")
-    }
-
-    fn answer<B>(&self, world: &World, body: &B)
-    where
-        B: serde::Serialize + zbus::DynamicType,
-    {
-        world.send(Ok(self.reply(body)));
-    }
-}
 
 /// Answers a message, if it is a call.
 pub(super) fn answer(world: &mut World, message: &Message) {
@@ -96,29 +47,25 @@ fn dispatch(world: &mut World, call: &Call<'_>) -> Result<(), Refusal> {
         OBJECT_MANAGER if call.path == "/" && member == "GetManagedObjects" => {
             let objects: HashMap<_, _> = objects(world)
                 .into_iter()
-                .map(|(path, interfaces)| (world::object_path(&path), interfaces))
+                .map(|(path, interfaces)| (parts::object_path(&path), interfaces))
                 .collect();
             call.answer(world, &objects);
         }
         PROPERTIES => return properties(world, call, &member),
-        world::ADAPTER
+        parts::ADAPTER
             if world.adapters.get(&call.path).is_some_and(|adapter| adapter.presence == Presence::Near) =>
         {
             return adapter(world, call, &member);
         }
-        world::DEVICE
+        parts::DEVICE
             if world.devices.get(&call.path).is_some_and(|device| device.object == Object::Shown) =>
         {
             return device(world, call, &member);
         }
-        world::CHARACTERISTIC | world::DESCRIPTOR => return attribute(world, call, &member),
+        parts::CHARACTERISTIC | parts::DESCRIPTOR => return gatt::attribute(world, call, &member),
         _ => return Err(unknown(call, &member)),
     }
     Ok(())
-}
-
-fn unknown(call: &Call<'_>, member: &str) -> Refusal {
-    Refusal::standard("UnknownMethod", format!("no method `{member}` at {}", call.path))
 }
 
 /// Every object that BlueZ shows at the moment.
@@ -126,7 +73,7 @@ fn objects(world: &World) -> BTreeMap<String, Interfaces> {
     let mut objects = BTreeMap::new();
     for (path, adapter) in &world.adapters {
         if adapter.presence == Presence::Near {
-            objects.insert(path.clone(), Interfaces::from([(world::ADAPTER, adapter.properties())]));
+            objects.insert(path.clone(), Interfaces::from([(parts::ADAPTER, adapter.properties())]));
         }
     }
     for (path, device) in &world.devices {
@@ -136,7 +83,7 @@ fn objects(world: &World) -> BTreeMap<String, Interfaces> {
         {
             continue;
         }
-        objects.insert(path.clone(), Interfaces::from([(world::DEVICE, device.properties())]));
+        objects.insert(path.clone(), Interfaces::from([(parts::DEVICE, device.properties())]));
         for node in &device.gatt {
             objects.insert(node.path.clone(), device.node_interfaces(node));
         }
@@ -192,7 +139,7 @@ fn properties(world: &mut World, call: &Call<'_>, member: &str) -> Result<(), Re
         "Set" => {
             let (interface, name, value): (String, String, OwnedVariant) = call.body()?;
             of(&interface)?;
-            if interface != world::ADAPTER || name != "Powered" {
+            if interface != parts::ADAPTER || name != "Powered" {
                 return Err(Refusal::standard("PropertyReadOnly", format!("{name} cannot be set")));
             }
             let on =
@@ -292,78 +239,6 @@ fn filter(mut options: HashMap<String, OwnedVariant>) -> Result<Filter, Refusal>
     Ok(Filter { services, transport, pattern })
 }
 
-/// What is to become of a step after its fault, if it has one, was looked up.
-enum Course {
-    /// Do it and answer.
-    Do,
-    /// Do it and keep the answer.
-    Hold,
-    /// Do it, then lose the link.
-    DoThenDrop,
-    /// Lose the link.
-    Drop,
-    /// Do nothing, answer nothing.
-    Ignore,
-    /// Answer with that error.
-    Refuse(Refusal),
-}
-
-impl Course {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Do | Self::Hold | Self::DoThenDrop => Outcome::Done,
-            Self::Drop | Self::Refuse(_) => Outcome::Refused,
-            Self::Ignore => Outcome::Unanswered,
-        }
-    }
-}
-
-fn course(world: &mut World, device: &str, step: Step) -> Course {
-    match world.device(device).faults.take(step) {
-        None => Course::Do,
-        Some(Failure::Held) => Course::Hold,
-        Some(Failure::Silent) => Course::Ignore,
-        Some(Failure::Drop) => Course::Drop,
-        Some(Failure::DoneThenDrop) => Course::DoThenDrop,
-        Some(Failure::Refuse { name, text }) => Course::Refuse(Refusal::bluez(name, text)),
-    }
-}
-
-/// Records an operation and takes its course: `act` does it and gives the answer.
-fn operation(
-    world: &mut World,
-    call: &Call<'_>,
-    device: &str,
-    (step, action): (Step, Action),
-    act: impl FnOnce(&mut World) -> Message,
-) -> Result<(), Refusal> {
-    let course = course(world, device, step);
-    world.device(device).record(action, course.outcome());
-    world.changed();
-    match course {
-        Course::Do => {
-            let reply = act(world);
-            world.send(Ok(reply));
-        }
-        Course::Hold => {
-            let reply = act(world);
-            world.device(device).held.push(reply);
-        }
-        Course::DoThenDrop => {
-            act(world);
-            world.disconnect(device);
-            return Err(Refusal::not_connected());
-        }
-        Course::Drop => {
-            world.disconnect(device);
-            return Err(Refusal::not_connected());
-        }
-        Course::Ignore => tracing::debug!(device, path = call.path, "left without an answer"),
-        Course::Refuse(refusal) => return Err(refusal),
-    }
-    Ok(())
-}
-
 fn device(world: &mut World, call: &Call<'_>, member: &str) -> Result<(), Refusal> {
     let path = call.path.clone();
     match member {
@@ -372,10 +247,13 @@ fn device(world: &mut World, call: &Call<'_>, member: &str) -> Result<(), Refusa
             world.disconnect(&path);
             call.reply(&())
         }),
+        "Pair" if world.device(&path).pairing == Pairing::Paired => {
+            Err(Refusal::bluez("AlreadyExists", "Already Exists"))
+        }
         "Pair" => operation(world, call, &path, (Step::Pair, Action::Pair), |world| {
             world.device(&path).pairing = Pairing::Paired;
             let paired = Properties::from([("Paired", true.into())]);
-            world.properties_changed(&path, world::DEVICE, paired, &[]);
+            world.properties_changed(&path, parts::DEVICE, paired, &[]);
             call.reply(&())
         }),
         "CancelPairing" => Err(Refusal::bluez("DoesNotExist", "Does Not Exist")),
@@ -413,117 +291,6 @@ fn connect(world: &mut World, call: &Call<'_>, path: &str) -> Result<(), Refusal
             }
             Course::Drop | Course::Refuse(_) => world.disconnect(path),
             Course::Hold | Course::Ignore => {}
-        }
-    }
-    Ok(())
-}
-
-fn attribute(world: &mut World, call: &Call<'_>, member: &str) -> Result<(), Refusal> {
-    let found = world.devices.iter().find_map(|(path, device)| {
-        device.gatt.iter().find(|node| node.path == call.path).map(|node| (path.clone(), node.clone()))
-    });
-    let (path, node) =
-        found.ok_or_else(|| Refusal::standard("UnknownObject", format!("no object {}", call.path)))?;
-    if world.device(&path).link != Link::Resolved {
-        return Err(Refusal::not_connected());
-    }
-    match (&node.kind, member) {
-        (NodeKind::Characteristic(flags), "ReadValue") => {
-            if !flags.contains(&Flag::Read) {
-                return Err(Refusal::bluez("NotPermitted", "Read not permitted"));
-            }
-            read(world, call, &path, node.uuid)
-        }
-        (NodeKind::Characteristic(flags), "WriteValue") => write(world, call, &path, node.uuid, flags),
-        (NodeKind::Characteristic(flags), "StartNotify") => {
-            if !flags.contains(&Flag::Notify) && !flags.contains(&Flag::Indicate) {
-                return Err(Refusal::bluez("NotSupported", "Operation is not supported"));
-            }
-            operation(world, call, &path, (Step::StartNotify, Action::StartNotify(node.uuid)), |world| {
-                let clients = world.device(&path).subscribers.entry(call.path.clone()).or_default();
-                clients.insert(call.sender.clone());
-                let notifying = Properties::from([("Notifying", true.into())]);
-                world.properties_changed(&call.path, world::CHARACTERISTIC, notifying, &[]);
-                call.reply(&())
-            })
-        }
-        (NodeKind::Characteristic(_), "StopNotify") => {
-            let subscribers = world.device(&path).subscribers.get(&call.path);
-            if !subscribers.is_some_and(|clients| clients.contains(&call.sender)) {
-                return Err(Refusal::bluez("Failed", "No notify session started"));
-            }
-            operation(world, call, &path, (Step::StopNotify, Action::StopNotify(node.uuid)), |world| {
-                if let Some(clients) = world.device(&path).subscribers.get_mut(&call.path) {
-                    clients.remove(&call.sender);
-                }
-                call.reply(&())
-            })
-        }
-        (NodeKind::Descriptor, "ReadValue") => {
-            operation(world, call, &path, (Step::Read, Action::ReadDescriptor(node.uuid)), |_| {
-                call.reply(&vec![0u8, 0])
-            })
-        }
-        (NodeKind::Descriptor, "WriteValue") => {
-            let (data, _): (Vec<u8>, HashMap<String, OwnedVariant>) = call.body()?;
-            operation(world, call, &path, (Step::Write, Action::WriteDescriptor(node.uuid, data)), |_| {
-                call.reply(&())
-            })
-        }
-        _ => Err(unknown(call, member)),
-    }
-}
-
-fn read(world: &mut World, call: &Call<'_>, device: &str, uuid: Uuid) -> Result<(), Refusal> {
-    operation(world, call, device, (Step::Read, Action::Read(uuid)), |world| {
-        // The last answer stays, as a device's value does.
-        let answers = world.device(device).answers.entry(uuid).or_default();
-        let value = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
-            .unwrap_or_default();
-        // BlueZ announces what was read exactly as it announces a notification.
-        let changed = Properties::from([("Value", value.clone().into())]);
-        world.properties_changed(&call.path, world::CHARACTERISTIC, changed, &[]);
-        call.reply(&value)
-    })
-}
-
-fn write(
-    world: &mut World,
-    call: &Call<'_>,
-    device: &str,
-    uuid: Uuid,
-    flags: &[Flag],
-) -> Result<(), Refusal> {
-    let (data, mut options): (Vec<u8>, HashMap<String, OwnedVariant>) = call.body()?;
-    let stated = options.remove("type").map(String::try_from).transpose();
-    let kind =
-        match stated.map_err(|error| Refusal::bluez("InvalidArguments", &error.to_string()))?.as_deref() {
-            None => WriteKind::Unstated,
-            Some("request") => WriteKind::WithResponse,
-            Some("command") => WriteKind::WithoutResponse,
-            Some(_) => return Err(Refusal::bluez("InvalidArguments", "Invalid arguments in method call")),
-        };
-    let allowed = match kind {
-        WriteKind::WithResponse => flags.contains(&Flag::Write),
-        WriteKind::WithoutResponse => flags.contains(&Flag::WriteWithoutResponse),
-        WriteKind::Unstated => flags.contains(&Flag::Write) || flags.contains(&Flag::WriteWithoutResponse),
-    };
-    let write = Write { characteristic: uuid, data, kind };
-    if !allowed {
-        world.device(device).record(Action::Write(write), Outcome::Refused);
-        world.changed();
-        return Err(Refusal::bluez("NotSupported", "Operation is not supported"));
-    }
-    let mut done = false;
-    operation(world, call, device, (Step::Write, Action::Write(write.clone())), |_| {
-        done = true;
-        call.reply(&())
-    })?;
-    if done && let Some(mut responder) = world.device(device).responder.take() {
-        let notifications = responder(&write);
-        world.device(device).responder = Some(responder);
-        for (characteristic, data) in notifications {
-            world.notify(device, characteristic, &data);
         }
     }
     Ok(())

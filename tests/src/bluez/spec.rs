@@ -18,6 +18,15 @@ pub enum Presence {
     Away,
 }
 
+/// What a device asks of those who use its characteristics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Nothing.
+    Open,
+    /// That they are paired. Who is not is refused reads, writes and notifications.
+    Paired,
+}
+
 /// A fake device. Fill in what matters to the test, take the rest from [`Default`].
 #[derive(Debug, Clone)]
 pub struct DeviceSpec {
@@ -39,6 +48,8 @@ pub struct DeviceSpec {
     pub presence: Presence,
     /// The largest packet that the link takes.
     pub mtu: u16,
+    /// What it asks of those who use it.
+    pub security: Security,
 }
 
 impl Default for DeviceSpec {
@@ -53,6 +64,7 @@ impl Default for DeviceSpec {
             services: Vec::new(),
             presence: Presence::Near,
             mtu: 247,
+            security: Security::Open,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How much longer than a file says things may take: the machine may be busy.
-const SLACK: u64 = 20;
+const SLACK: u64 = 60;
 
 /// The service and the radio that a conversation is played on.
 pub struct Stage<'s> {
