@@ -6,6 +6,8 @@ pub mod command;
 
 pub mod check;
 pub mod demo;
+pub mod fuzz;
 pub mod packages;
 pub mod stage;
 pub mod tree;
+pub mod vm;

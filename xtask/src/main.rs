@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use xtask::{check, demo, stage};
+use xtask::{check, demo, stage, vm};
 
 /// Developer commands of buttplugd.
 #[derive(Parser)]
@@ -24,6 +24,10 @@ enum Task {
         /// Only the parts with these names. All of them if none is named.
         parts: Vec<check::Part>,
     },
+    /// Boot the installed service in a virtual machine, with real BlueZ, HID and serial devices there, and check what it does.
+    ///
+    /// Needs root, apt and Debian; the image is kept under the target folder.
+    VmTest,
     /// Lay out a release build under DIR as a package would install it.
     Stage {
         /// The folder; made if absent.
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Demo => demo::run_demo(),
         Task::Test { parts } => check::run_all(&parts),
+        Task::VmTest => vm::test(),
         Task::Stage { dir } => stage::package(&dir),
     };
     match outcome {

@@ -16,11 +16,13 @@ pub struct Needed {
 }
 
 /// What the whole-system tests start.
-pub const SYSTEM_TESTS: [Needed; 4] = [
+pub const SYSTEM_TESTS: [Needed; 6] = [
     Needed { program: "dbus-daemon", package: "dbus" },
     Needed { program: "busctl", package: "systemd" },
     Needed { program: "gdbus", package: "libglib2.0-bin" },
     Needed { program: "cc", package: "gcc" },
+    Needed { program: "umockdev-wrapper", package: "umockdev" },
+    Needed { program: "faketime", package: "faketime" },
 ];
 
 /// What the tests with real third-party clients start.
@@ -29,6 +31,9 @@ pub const CLIENT_TESTS: [Needed; 3] = [
     Needed { program: "npm", package: "npm" },
     Needed { program: "python3", package: "python3-venv" },
 ];
+
+/// What building the fuzzer takes.
+pub const FUZZER: [Needed; 1] = [Needed { program: "c++", package: "g++" }];
 
 /// Makes sure that every program is there.
 ///
@@ -50,6 +55,8 @@ pub fn ensure(needed: &[Needed]) -> anyhow::Result<()> {
         .args(&missing))
 }
 
-fn is_root() -> bool {
+/// Whether this runs as root.
+#[must_use]
+pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

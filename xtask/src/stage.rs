@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, bail};
@@ -26,12 +27,27 @@ pub enum Place {
 /// # Errors
 /// When the build fails or a file cannot be written.
 pub fn package(dir: &Path) -> anyhow::Result<()> {
-    run(cargo().args(["build", "--release", "--workspace", "--exclude", "system-tests"]))?;
-    let built = build_dir(Profile::Release);
+    run(cargo().args([
+        "build",
+        "--release",
+        "--workspace",
+        "--exclude",
+        "system-tests",
+        "--exclude",
+        "vm-guest",
+    ]))?;
+    lay_out(&build_dir(Profile::Release), dir)
+}
+
+/// Lays out the build in `built` under `dir` as a package would install it.
+///
+/// # Errors
+/// When something was not built, or a file cannot be written.
+pub fn lay_out(built: &Path, dir: &Path) -> anyhow::Result<()> {
     for binary in ["buttplugd", "buttplugctl"] {
         put(&built.join(binary), &dir.join("usr/bin").join(binary), Place::Copy)?;
     }
-    plugins(&built, &dir.join("usr/lib/buttplugd/plugins"), Place::Copy)?;
+    plugins(built, &dir.join("usr/lib/buttplugd/plugins"), Place::Copy)?;
     let units = root().join("systemd");
     for (from, to) in [
         ("buttplugd.service", "usr/lib/systemd/user/buttplugd.service"),
@@ -42,13 +58,49 @@ pub fn package(dir: &Path) -> anyhow::Result<()> {
     ] {
         put(&units.join(from), &dir.join(to), Place::Copy)?;
     }
-    for entry in sorted(&root().join("ipc-schema/dbus"))? {
-        if entry.extension().is_some_and(|extension| extension == "xml") {
-            let name = entry.file_name().context("a file without a name")?.to_owned();
-            put(&entry, &dir.join("usr/share/dbus-1/interfaces").join(name), Place::Copy)?;
+    for (from, to) in [
+        ("ipc-schema/dbus", "usr/share/dbus-1/interfaces"),
+        ("ipc-schema/schema", "usr/share/buttplugd/schema"),
+    ] {
+        for entry in sorted(&root().join(from))? {
+            let name = entry.file_name().context("a file without a name")?;
+            put(&entry, &dir.join(to).join(name), Place::Copy)?;
         }
     }
+    for (from, to) in [
+        ("plugins/abi/include/buttplug_plugin.h", "usr/include/buttplug_plugin.h"),
+        ("plugins/plugin.schema.json", "usr/share/buttplugd/schema/plugin.json"),
+        ("plugins/example/plugin.toml", "usr/share/doc/buttplugd/examples/plugin.toml"),
+        ("docs/adding-a-device.md", "usr/share/doc/buttplugd/adding-a-device.md"),
+        ("README.md", "usr/share/doc/buttplugd/README.md"),
+        ("CHANGELOG.md", "usr/share/doc/buttplugd/CHANGELOG.md"),
+        ("LICENSE", "usr/share/doc/buttplugd/copyright"),
+    ] {
+        put(&root().join(from), &dir.join(to), Place::Copy)?;
+    }
+    completions(&built.join("buttplugctl"), dir)?;
     eprintln!("staged under {}", dir.display());
+    Ok(())
+}
+
+/// What shells complete of the command, as it says it itself.
+fn completions(command: &Path, dir: &Path) -> anyhow::Result<()> {
+    for (shell, to) in [
+        ("bash", "usr/share/bash-completion/completions/buttplugctl"),
+        ("zsh", "usr/share/zsh/site-functions/_buttplugctl"),
+        ("fish", "usr/share/fish/vendor_completions.d/buttplugctl.fish"),
+    ] {
+        let said = Command::new(command).args(["completions", shell]).output();
+        let said = said.with_context(|| format!("cannot run {}", command.display()))?;
+        if !said.status.success() {
+            bail!("{} says nothing for {shell}: {}", command.display(), said.status);
+        }
+        let to = dir.join(to);
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        fs::write(&to, said.stdout).with_context(|| format!("cannot write {}", to.display()))?;
+    }
     Ok(())
 }
 
@@ -110,7 +162,11 @@ fn put(from: &Path, to: &Path, place: Place) -> anyhow::Result<()> {
     .with_context(|| format!("cannot put {} at {}", from.display(), to.display()))
 }
 
-fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// What is in a folder, in the order of names.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
     paths.sort();

@@ -12,8 +12,13 @@ pub fn root() -> PathBuf {
 /// The folder that cargo builds into, for one profile.
 #[must_use]
 pub fn build_dir(profile: Profile) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join(profile.folder())
+    target().join(profile.folder())
+}
+
+/// The folder that cargo builds into.
+#[must_use]
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// How things are built.
