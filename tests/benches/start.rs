@@ -75,7 +75,7 @@ fn size(installed: &Path) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "what a bench is for")]
 async fn start(installed: &Path) -> anyhow::Result<()> {
     let bus = Bus::session().await?;
-    let program = artifact::executable("buttplugd", "buttplugd")?;
+    let program = artifact::executable("buttplugd")?;
     let (mut bare, mut none, mut all, mut all_on_bus) =
         (Times::default(), Times::default(), Times::default(), Times::default());
     for round in 0..=STARTS {

@@ -1,22 +1,22 @@
 //! Finds what tests run: the service, the command and plugins, built from this tree and never stale.
 //!
-//! Whether something is stale is cargo's to say, so it is asked, once per package and test process.
+//! Whether something is stale is cargo's to say, so it is asked: once per test process, for everything, when a test first wants any of it.
+//! A build in the middle of a test would hold up the sessions that are open by then.
 
 use std::{
-    collections::BTreeMap,
-    env, fs,
+    env,
     path::{Path, PathBuf},
-    process::Command,
     sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, bail};
+use xtask::{stage, tree::Profile};
 
 /// Names a folder in which everything was built already; then cargo is not asked.
 const PREBUILT: &str = "BUTTPLUGD_TEST_BIN_DIR";
 
-/// What was built by this process, by package.
-static BUILT: Mutex<BTreeMap<String, ()>> = Mutex::new(BTreeMap::new());
+/// Whether this process has had everything built.
+static BUILT: Mutex<bool> = Mutex::new(false);
 
 /// The folder of this build's executables and libraries, `target/debug` as a rule.
 ///
@@ -37,39 +37,22 @@ pub fn folder() -> anyhow::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The executable of that name, of that package.
+/// The executable of that name.
 ///
 /// # Errors
-/// It does not build; the text is the compiler's.
-pub fn executable(package: &str, name: &str) -> anyhow::Result<PathBuf> {
-    build(package)?;
+/// Something does not build; the text is the compiler's.
+pub fn executable(name: &str) -> anyhow::Result<PathBuf> {
+    up_to_date()?;
     existing(folder()?.join(name))
 }
 
 /// The plugin library of that package.
 ///
 /// # Errors
-/// It does not build; the text is the compiler's.
+/// Something does not build; the text is the compiler's.
 pub fn plugin(package: &str) -> anyhow::Result<PathBuf> {
-    build(package)?;
+    up_to_date()?;
     existing(folder()?.join(format!("lib{}.so", package.replace('-', "_"))))
-}
-
-/// Brings the libraries of all makers up to date.
-///
-/// # Errors
-/// One does not build; the text is the compiler's.
-pub fn all_plugins() -> anyhow::Result<()> {
-    for entry in fs::read_dir(source_tree().join("plugins"))? {
-        let folder = entry?.path();
-        if folder.join("plugin.toml").exists() && folder.join("Cargo.toml").exists() {
-            let manifest = fs::read_to_string(folder.join("Cargo.toml"))?;
-            let manifest: toml::Table = toml::from_str(&manifest)?;
-            let name = manifest.get("package").and_then(|package| package.get("name"));
-            build(name.and_then(toml::Value::as_str).context("a package without a name")?)?;
-        }
-    }
-    Ok(())
 }
 
 /// The root of the source tree.
@@ -86,31 +69,32 @@ fn existing(path: PathBuf) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Has cargo bring a package up to date. Those who ask at the same time wait for the first.
-fn build(package: &str) -> anyhow::Result<()> {
+/// Has cargo bring everything up to date. Those who ask at the same time wait for the first.
+///
+/// # Errors
+/// Something does not build; the text is the compiler's.
+pub fn up_to_date() -> anyhow::Result<()> {
     if env::var_os(PREBUILT).is_some() {
         return Ok(());
     }
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.contains_key(package) {
+    if *built {
         return Ok(());
     }
     let folder = folder()?;
-    let (target, profile) = match (folder.parent(), folder.file_name().and_then(|name| name.to_str())) {
-        (Some(target), Some("debug")) => (target, "dev"),
-        (Some(target), Some(profile)) => (target, profile),
-        _ => bail!("{} is not a target folder", folder.display()),
-    };
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", package, "--profile", profile, "--target-dir"])
+    let target = folder.parent().with_context(|| format!("{} is no target folder", folder.display()))?;
+    let profiles = [Profile::Dev, Profile::Release];
+    let profile = profiles.into_iter().find(|profile| folder.ends_with(profile.folder()));
+    let profile = profile.with_context(|| format!("{} is of no profile", folder.display()))?;
+    let output = stage::build(profile)
+        .arg("--quiet")
+        .arg("--target-dir")
         .arg(target)
-        .current_dir(source_tree())
         .output()
-        .with_context(|| format!("running cargo to build {package}"))?;
+        .context("running cargo to build what is tested")?;
     if !output.status.success() {
-        bail!("{package} does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+        bail!("it does not build:\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    built.insert(package.to_owned(), ());
+    *built = true;
     Ok(())
 }

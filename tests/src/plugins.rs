@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::{artifact, service::Home};
 
-/// Builds all plugins and lays them out in a folder that goes when the value is dropped.
+/// All plugins, up to date, in a folder that goes when the value is dropped.
 ///
 /// # Errors
-/// A plugin does not build, or the folder cannot be written.
+/// Something does not build, or the folder cannot be written.
 pub fn installed() -> anyhow::Result<TempDir> {
-    artifact::all_plugins()?;
+    artifact::up_to_date()?;
     let folder = tempfile::Builder::new().prefix("buttplugd-plugins-").tempdir()?;
     xtask::stage::plugins(&artifact::folder()?, folder.path(), xtask::stage::Place::Link)?;
     Ok(folder)
@@ -36,11 +36,9 @@ pub fn defined(name: &str, definition: &str) -> anyhow::Result<TempDir> {
 /// # Errors
 /// The import fails; the text says why.
 pub fn import(home: &Home, plugins: &Path, config: &Value) -> anyhow::Result<()> {
-    // The command runs the program beside it.
-    artifact::executable("buttplugd", "buttplugd")?;
     let file = home.path().join("imported.json");
     fs::write(&file, config.to_string())?;
-    let output = Command::new(artifact::executable("buttplugctl", "buttplugctl")?)
+    let output = Command::new(artifact::executable("buttplugctl")?)
         .args(["config", "import"])
         .arg(&file)
         .arg("--plugin-path")

@@ -108,6 +108,15 @@ pub struct Launch<'h> {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     notify: Notify,
+    pings: Pings,
+}
+
+/// Whether clients must ping as the configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pings {
+    AsConfigured,
+    /// Most tests are not about pings, and may be held up by a busy machine for longer than a client may be silent.
+    Unasked,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +144,14 @@ impl<'h> Launch<'h> {
             ("RUST_LOG".into(), "debug,zbus=info".into()),
             ("RUST_BACKTRACE".into(), "1".into()),
         ];
-        Self { home, through: Vec::new(), args: Vec::new(), env, notify: Notify::Listen }
+        Self {
+            home,
+            through: Vec::new(),
+            args: Vec::new(),
+            env,
+            notify: Notify::Listen,
+            pings: Pings::Unasked,
+        }
     }
 
     /// Gives it a session bus.
@@ -195,6 +211,13 @@ impl<'h> Launch<'h> {
         clock.environment().fold(self, |launch, (name, value)| launch.env(name, value))
     }
 
+    /// Clients must ping as its configuration says. Otherwise none must that does not ask for it itself.
+    #[must_use]
+    pub fn with_pings(mut self) -> Self {
+        self.pings = Pings::AsConfigured;
+        self
+    }
+
     /// No service manager listens, as when it is started by hand.
     #[must_use]
     pub fn by_hand(mut self) -> Self {
@@ -231,7 +254,7 @@ impl<'h> Launch<'h> {
     /// # Errors
     /// It does not build, or cannot be started.
     pub fn spawn(self) -> anyhow::Result<Service> {
-        let program = artifact::executable("buttplugd", "buttplugd")?;
+        let program = artifact::executable("buttplugd")?;
         let mut words = self.through.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or_default());
         command
@@ -239,6 +262,9 @@ impl<'h> Launch<'h> {
             .args(&self.args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)));
+        if self.pings == Pings::Unasked {
+            command.args(["--max-ping-time", "0"]);
+        }
         command.current_dir(self.home.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let notify = match self.notify {
@@ -304,6 +330,14 @@ impl Service {
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last lines of its log, each after two blanks.
+    #[must_use]
+    pub fn last_words(&self, lines: usize) -> String {
+        let log = self.log();
+        let skipped = log.lines().count().saturating_sub(lines);
+        log.lines().skip(skipped).map(|line| format!("  {line}\n")).collect()
     }
 
     /// Sends it a signal.

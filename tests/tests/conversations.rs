@@ -20,6 +20,9 @@ use system_tests::{
 /// So many conversations at a time: most of one is waiting for the gaps between its packets.
 const LANES: usize = 4;
 
+/// So many lines of a service's log are shown beside what went wrong.
+const LAST_WORDS: usize = 40;
+
 #[tokio::test]
 async fn every_conversation_comes_as_written() -> anyhow::Result<()> {
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conversations")];
@@ -67,7 +70,8 @@ async fn in_turn(conversations: &[Conversation], plugins: &Path) -> anyhow::Resu
             lane.played += 1;
             let stage = Stage { service: &service, bluez: &bluez };
             if let Err(error) = play::play(&stage, conversation, version, lane.played).await {
-                lane.wrong.push(format!("{} in v{version}: {error:#}", conversation.case));
+                let log = service.last_words(LAST_WORDS);
+                lane.wrong.push(format!("{} in v{version}: {error:#}\n{log}", conversation.case));
                 // The device may still be connected; the next service starts afresh.
                 break;
             }
@@ -127,7 +131,8 @@ async fn golden_vectors(version: u32, at_least: usize) -> anyhow::Result<()> {
     for (number, (path, conversation)) in (1..).zip(&playable) {
         let stage = Stage { service: &service, bluez: &bluez };
         if let Err(error) = play::play(&stage, conversation, version, number).await {
-            wrong.push(format!("{}: {error:#}", path.display()));
+            let log = service.last_words(LAST_WORDS);
+            wrong.push(format!("{}: {error:#}\n{log}", path.display()));
         }
         service.assert_alive();
     }

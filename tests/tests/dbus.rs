@@ -93,7 +93,9 @@ impl Caller {
 
 #[tokio::test]
 async fn a_session_opens_speaks_and_ends() {
-    let stage = Stage::new("").await;
+    let (home, bus) = (Home::new().unwrap(), Bus::session().await.unwrap());
+    let service = Launch::new(&home).session_bus(&bus).with_pings().start().await.unwrap();
+    let stage = Stage { _home: home, bus, service };
     let caller = stage.caller().await;
     let info = caller.open("test", &HashMap::new()).await.unwrap();
     assert_eq!(u32::try_from(&info["MaxPingTime"]), Ok(10_000));

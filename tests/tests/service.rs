@@ -184,7 +184,7 @@ async fn sockets_that_systemd_passes_are_served() {
     let local = UnixListener::bind(&path).unwrap();
     let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = web.local_addr().unwrap().to_string();
-    let program = artifact::executable("buttplugd", "buttplugd").unwrap();
+    let program = artifact::executable("buttplugd").unwrap();
     // What systemd does: the sockets from number 3 on, and the variables that announce them to this very process.
     let script = "exec 3<&0 4<&1 0</dev/null 1>/dev/null; LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" --no-dbus";
     let mut service = Command::new("sh")

@@ -16,7 +16,7 @@ use system_tests::{
 
 #[tokio::test]
 async fn the_bus_and_the_command_line_read_it() {
-    let control = artifact::executable("buttplugctl", "buttplugctl").unwrap();
+    let control = artifact::executable("buttplugctl").unwrap();
     let (system, session) = (Bus::system().await.unwrap(), Bus::session().await.unwrap());
     let bluez = FakeBluez::start(&system).await.unwrap();
     let _toy = bluez.add_device(DeviceSpec { rssi: -63, ..massager::spec(1) });

@@ -54,7 +54,7 @@ fn units() -> PathBuf {
 fn systemd_understands_every_unit() {
     ensure(&NEEDED).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let program = artifact::executable("buttplugd", "buttplugd").unwrap();
+    let program = artifact::executable("buttplugd").unwrap();
     let mut copies = Vec::new();
     for entry in fs::read_dir(units()).unwrap() {
         let path = entry.unwrap().path();
@@ -94,9 +94,7 @@ fn the_service_is_locked_in() {
 #[test]
 fn a_user_manager_keeps_what_the_units_promise() {
     ensure(&NEEDED).unwrap();
-    for name in ["buttplugd", "buttplugctl"] {
-        artifact::executable(name, name).unwrap();
-    }
+    artifact::up_to_date().unwrap();
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
     let output = Command::new("bash")
         .arg(scripts.join("user-manager.sh"))

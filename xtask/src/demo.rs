@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    command::{cargo, run},
+    command::run,
     stage,
     tree::{Profile, build_dir},
 };
@@ -46,7 +46,7 @@ const SESSION: [(&str, &[&str]); 9] = [
 /// # Errors
 /// When the build fails, the service does not start, or a step of the session fails.
 pub fn run_demo() -> anyhow::Result<()> {
-    run(cargo().args(["build", "--workspace"]))?;
+    run(&mut stage::build(Profile::Dev))?;
     let folder = Folder::new()?;
     let plugins = folder.path.join("plugins");
     stage::plugins(&build_dir(Profile::Dev), &plugins, stage::Place::Link)?;

@@ -27,16 +27,20 @@ pub enum Place {
 /// # Errors
 /// When the build fails or a file cannot be written.
 pub fn package(dir: &Path) -> anyhow::Result<()> {
-    run(cargo().args([
-        "build",
-        "--release",
-        "--workspace",
-        "--exclude",
-        "system-tests",
-        "--exclude",
-        "vm-guest",
-    ]))?;
+    run(&mut build(Profile::Release))?;
     lay_out(&build_dir(Profile::Release), dir)
+}
+
+/// The command that builds all that a package holds. Whatever runs the service from the tree builds it with this: cargo then sees the same set of
+/// packages every time, with the same features, so that nothing is built twice and what is tested is what is shipped.
+#[must_use]
+pub fn build(profile: Profile) -> Command {
+    let mut build = cargo();
+    build.args(["build", "--profile", profile.name(), "--workspace"]);
+    for other in ["system-tests", "vm-guest", "xtask"] {
+        build.args(["--exclude", other]);
+    }
+    build
 }
 
 /// Lays out the build in `built` under `dir` as a package would install it.

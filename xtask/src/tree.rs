@@ -31,6 +31,15 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// The name that cargo knows it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
     /// The name of its folder below the target folder.
     #[must_use]
     pub const fn folder(self) -> &'static str {

@@ -36,8 +36,6 @@ frame-size = 65536
 half-open = 64
 handshake-time-ms = 1000
 write-time-ms = 500
-[socket]
-max-ping-time-ms = 0
 [simulated]
 models = [\"Simulated Motor\"]
 ";

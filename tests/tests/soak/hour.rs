@@ -42,9 +42,6 @@ const STAY_BEATS: u32 = 100;
 /// Of the commands, so many percent are done; the others came when a device was away, or from a client that was closed.
 const DONE_PERCENT_MIN: u32 = 50;
 
-/// No ping deadline but for those who ask for one.
-const CONFIG: &str =
-    "[simulated]\nenabled = true\n[socket]\nmax-ping-time-ms = 0\n[dbus]\nmax-ping-time-ms = 0\n";
 /// The simulated devices, and the one of Bluetooth.
 const DEVICES: usize = 7;
 /// Time between two pings that clients ask for, in the milliseconds of the service.
@@ -221,7 +218,7 @@ async fn mixed_load_leaves_nothing_behind() {
     let (system, session) = (Bus::system().await.unwrap(), Bus::session().await.unwrap());
     let bluez = FakeBluez::start(&system).await.unwrap();
     let home = Home::new().unwrap();
-    home.write_config("buttplugd.toml", CONFIG).unwrap();
+    home.write_config("buttplugd.toml", "[simulated]\nenabled = true\n").unwrap();
     let plugins = massager::plugin().unwrap();
     let launch = Launch::new(&home).system_bus(&system).session_bus(&session).plugin_path(plugins.path());
     let mut service = launch.clock(&clock).env("RUST_LOG", "error").start().await.unwrap();

@@ -86,7 +86,8 @@ async fn rig(ping_ms: u32) -> Rig {
         format!("[socket]\nmax-ping-time-ms = {ping_ms}\n[websocket]\nmax-ping-time-ms = {ping_ms}\n");
     home.write_config("buttplugd.toml", &pings).unwrap();
     let plugins = plugins::defined("everything", DEFINITION).unwrap();
-    let launch = Launch::new(&home).system_bus(&bus).plugin_path(plugins.path()).arg("--no-dbus");
+    let launch =
+        Launch::new(&home).system_bus(&bus).plugin_path(plugins.path()).arg("--no-dbus").with_pings();
     let service = launch.start().await.unwrap();
     let writes = CharacteristicSpec::new(TX, &[Flag::Write, Flag::WriteWithoutResponse]);
     let reads = CharacteristicSpec::new(BATTERY, &[Flag::Read]);

@@ -59,7 +59,8 @@ pub fn test() -> anyhow::Result<()> {
     ensure(&NEEDED)?;
     let folder = path::absolute(target().join("vm")).context("cannot tell where to build")?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    run(cargo().args(["build", "--workspace", "--exclude", "system-tests"]))?;
+    run(&mut stage::build(Profile::Dev))?;
+    run(cargo().args(["build", "--package", "vm-guest"]))?;
     let image = image::ensure(&folder, &suite)?;
     let payload = folder.join("payload.ext4");
     lay_out_payload(&folder.join("payload"), &payload)?;
