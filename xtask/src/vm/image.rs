@@ -200,11 +200,14 @@ fn settle(root: &Path) -> anyhow::Result<()> {
         .arg(recipe::files().join("root/."))
         .arg(root))?;
     fs::create_dir_all(root.join("payload")).context("cannot make the place of the second disk")?;
+    let units = root.join("etc/systemd/system");
     for unit in recipe::MASKED {
-        let link = root.join("etc/systemd/system").join(unit);
-        symlink("/dev/null", &link).with_context(|| format!("cannot mask {unit}"))?;
+        symlink("/dev/null", units.join(unit)).with_context(|| format!("cannot mask {unit}"))?;
     }
-    Ok(())
+    // Made here and not kept among our files: a copy of the tree that knows no links would make a file of it, which systemd passes over.
+    let wanted = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wanted).context("cannot make the folder of wanted units")?;
+    symlink("../vm-test.service", wanted.join("vm-test.service")).context("cannot enable the checks")
 }
 
 fn output(command: &mut Command) -> anyhow::Result<String> {
