@@ -74,6 +74,7 @@ pub fn lay_out(built: &Path, dir: &Path) -> anyhow::Result<()> {
     for (from, to) in [
         ("plugins/abi/include/buttplug_plugin.h", "usr/include/buttplug_plugin.h"),
         ("plugins/plugin.schema.json", "usr/share/buttplugd/schema/plugin.json"),
+        ("daemon/buttplugd/buttplugd.toml", "usr/share/doc/buttplugd/examples/buttplugd.toml"),
         ("plugins/example/plugin.toml", "usr/share/doc/buttplugd/examples/plugin.toml"),
         ("docs/adding-a-device.md", "usr/share/doc/buttplugd/adding-a-device.md"),
         ("README.md", "usr/share/doc/buttplugd/README.md"),
@@ -83,6 +84,7 @@ pub fn lay_out(built: &Path, dir: &Path) -> anyhow::Result<()> {
         put(&root().join(from), &dir.join(to), Place::Copy)?;
     }
     completions(&built.join("buttplugctl"), dir)?;
+    manual(built, dir)?;
     eprintln!("staged under {}", dir.display());
     Ok(())
 }
@@ -106,6 +108,14 @@ fn completions(command: &Path, dir: &Path) -> anyhow::Result<()> {
         fs::write(&to, said.stdout).with_context(|| format!("cannot write {}", to.display()))?;
     }
     Ok(())
+}
+
+/// The manual pages, as the commands write them themselves.
+fn manual(built: &Path, dir: &Path) -> anyhow::Result<()> {
+    let pages = dir.join("usr/share/man/man1");
+    fs::create_dir_all(&pages).with_context(|| format!("cannot make {}", pages.display()))?;
+    run(Command::new(built.join("buttplugd")).arg("--manual").arg(&pages))?;
+    run(Command::new(built.join("buttplugctl")).arg("manual").arg(&pages))
 }
 
 /// Lays out the plugin folders of the build in `built` under `dir`: each maker's `plugin.toml` and, where it has code, its library.

@@ -18,7 +18,8 @@ Examples:
   buttplugctl watch                    see live what every device does
 
 A DEVICE is its number in `list`, or a part of its name that no other has.
-Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the service does not run.";
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the service does not run.
+See also: buttplugd(1)";
 
 /// See and steer the haptic devices that buttplugd looks after.
 #[derive(Debug, Parser)]
@@ -199,6 +200,13 @@ Examples:
     Completions {
         /// Which shell.
         shell: Shell,
+    },
+
+    /// Write the manual pages to a folder, for a package.
+    #[command(hide = true)]
+    Manual {
+        /// The folder, such as /usr/share/man/man1.
+        folder: PathBuf,
     },
 }
 

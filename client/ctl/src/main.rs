@@ -36,6 +36,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             command::completions(*shell, &mut printer)?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Manual { folder } => {
+            command::manual(folder)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Definitions { action, plugin_path } => {
             return command::definitions::run(action, plugin_path, &mut printer);
         }

@@ -328,6 +328,18 @@ fn watch_prints_lines_where_there_is_no_terminal_and_ends_with_the_service() {
 }
 
 #[test]
+fn there_is_a_manual_page_for_the_command_and_each_subcommand() {
+    let folder = Folder::new("manual");
+    let pages = folder.0.join("man1");
+    std::fs::create_dir(&pages).unwrap();
+    let output = ctl(&folder.socket(), &["manual", pages.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("buttplugctl.1").contains("buttplugctl\\-output(1)"));
+    assert!(page("buttplugctl-output.1").contains("\\-\\-within"));
+}
+
+#[test]
 fn completions_and_help_need_no_service() {
     let folder = Folder::new("help");
     for arguments in [["completions", "bash"].as_slice(), &["--help"], &["help", "output"]] {

@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use buttplugd::{
     app::{self, Setup},
     config::{
@@ -18,14 +19,29 @@ use buttplugd::{
     offline::{ConfigTask, Task, Verdict},
     transport::replay,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+const PLACES: &str = "\
+Files:
+  $XDG_CONFIG_HOME/buttplugd/buttplugd.toml    the configuration
+  $XDG_CONFIG_HOME/buttplugd/devices.d/        what you want of devices
+  /etc/buttplugd/devices.d/                    the same, by the administrator
+  /usr/lib/buttplugd/plugins/                  a folder a maker
+  $XDG_STATE_HOME/buttplugd/                   known and running devices
+  $XDG_RUNTIME_DIR/buttplugd/buttplugd.sock    the socket
+
+Signals:
+  SIGTERM, SIGINT    stop every device, then end
+  SIGHUP             read the configuration and the definitions again
+
+See also: buttplugctl(1)";
 
 /// The service that owns the haptic devices of your session.
 ///
 /// It runs until it is told to end (SIGTERM, SIGINT), and stops every device before it does. SIGHUP has it read its
 /// configuration and its definitions of devices again.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_long_help = PLACES)]
 struct Args {
     /// Read this configuration instead of $XDG_CONFIG_HOME/buttplugd/buttplugd.toml
     #[arg(long, value_name = "FILE")]
@@ -83,6 +99,10 @@ struct Args {
     #[arg(long, value_name = "NAME")]
     definitions_explain: Option<String>,
 
+    /// Write the manual page to this folder, for a package
+    #[arg(long, hide = true, value_name = "DIR")]
+    manual: Option<PathBuf>,
+
     /// Answer what is asked here in JSON
     #[arg(long, hide = true, global = true)]
     json: bool,
@@ -129,6 +149,11 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.example_config {
         print!("{}", buttplugd::config::ANNOTATED);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(folder) = &args.manual {
+        // The one subcommand is hidden, and gets no page.
+        clap_mangen::generate_to(Args::command(), folder).context("cannot write the manual page")?;
         return Ok(ExitCode::SUCCESS);
     }
     let task = args.task();

@@ -12,6 +12,7 @@ mod stop;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -120,7 +121,8 @@ pub(crate) async fn run(cli: Cli, printer: &mut Printer) -> Result<ExitCode, Fai
         | Command::Doctor
         | Command::Config { .. }
         | Command::Definitions { .. }
-        | Command::Completions { .. } => {}
+        | Command::Completions { .. }
+        | Command::Manual { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -230,6 +232,12 @@ async fn pass(time: Option<Duration>) {
         Some(time) => sleep(time).await,
         None => std::future::pending().await,
     }
+}
+
+/// Writes a manual page for the command and one for each of its subcommands.
+pub(crate) fn manual(folder: &Path) -> Result<(), Failure> {
+    clap_mangen::generate_to(Cli::command(), folder)
+        .map_err(|source| Failure::System { doing: "could not write the manual pages", source })
 }
 
 /// Prints completions for a shell.
