@@ -81,7 +81,8 @@ fn one(part: Part) -> anyhow::Result<()> {
         }
         Part::Clients => {
             packages::ensure(&packages::CLIENT_TESTS)?;
-            run(&mut tests(&["--package", "system-tests", "--features", "clients", "--test", "clients"]))
+            // Of the whole workspace, so that what the part before has built serves here too.
+            run(&mut tests(&["--workspace", "--features", "system-tests/clients", "--test", "clients"]))
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn on_one_core() -> anyhow::Result<()> {
 
 /// A service as a user starts it, but that it logs only what goes wrong and asks for no pings.
 pub(crate) fn launch(home: &Home) -> Launch<'_> {
-    Launch::new(home).env("RUST_LOG", "warn,buttplugd::app=info").arg("--max-ping-time").arg("0")
+    Launch::new(home).env("RUST_LOG", "warn,buttplugd::app=info")
 }
 
 /// The address that a service was given for its WebSocket, from its log.
@@ -253,7 +253,12 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn of(service: &Service) -> anyhow::Result<Self> {
-        let folder = format!("/proc/{}", service.pid().context("the service has ended")?.as_raw_nonzero());
+        let pid = service.pid().context("the service has ended")?.as_raw_nonzero();
+        Self::of_process(u32::try_from(pid.get())?)
+    }
+
+    pub(crate) fn of_process(pid: u32) -> anyhow::Result<Self> {
+        let folder = format!("/proc/{pid}");
         let mut usage = Self::default();
         for task in fs::read_dir(format!("{folder}/task"))? {
             let task = task?.path();
