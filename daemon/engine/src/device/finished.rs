@@ -121,6 +121,7 @@ impl Device {
     }
 
     fn finish_input(&mut self, wish: Wish, fault: Option<Fault>, effects: &mut Vec<Effect>) {
+        self.inputs.told();
         match (wish.wish, fault) {
             (InputWish::Read, None) => {}
             (InputWish::Read, Some(fault)) => self.answer_reading(wish.input, &Err(fault), effects),

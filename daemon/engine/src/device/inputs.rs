@@ -41,6 +41,8 @@ pub(super) struct Inputs {
     known: BTreeSet<InputName>,
     readings: BTreeMap<InputName, Reading>,
     wishes: VecDeque<Wish>,
+    /// The input whose subscription begins or ends with the call under way.
+    changing: Option<InputName>,
     subscribed: BTreeSet<InputName>,
 }
 
@@ -107,7 +109,9 @@ impl Inputs {
     fn stays(&self, input: InputName, wish: InputWish) -> bool {
         let on_its_way =
             self.wishes.iter().any(|waiting| waiting.input == input && waiting.wish != InputWish::Read);
-        !on_its_way && self.subscribed.contains(&input) == (wish == InputWish::Subscribe)
+        !on_its_way
+            && self.changing != Some(input)
+            && self.subscribed.contains(&input) == (wish == InputWish::Subscribe)
     }
 
     /// The next wish that the plugin is to be told. Readings that nobody waits for any more are left out.
@@ -115,10 +119,16 @@ impl Inputs {
         while let Some(wish) = self.wishes.pop_front() {
             let in_time = wish.wish != InputWish::Read || self.readings.contains_key(&wish.input);
             if in_time {
+                self.changing = (wish.wish != InputWish::Read).then_some(wish.input);
                 return Some(wish);
             }
         }
         None
+    }
+
+    /// The wish that was given last is carried out, or failed.
+    pub(super) fn told(&mut self) {
+        self.changing = None;
     }
 
     /// Notes that a subscription has begun or ended.

@@ -45,6 +45,21 @@ fn a_subscription_is_made_once_and_ends() {
     );
 }
 
+#[test]
+fn a_wish_that_comes_while_its_opposite_is_carried_out_is_carried_out_too() {
+    check(
+        model("v0"),
+        "begin -> Ready
+         subscribe #1 -> subscribe
+         unsubscribe #2
+         done -> #1 ok, unsubscribe
+         subscribe #3
+         done -> #2 ok, subscribe
+         done -> #3 ok
+         notify 3 -> reading 3",
+    );
+}
+
 fn by_radio() -> ModelSetup {
     ModelSetup { signal: Some(SIGNAL.0), ..model("v0") }
 }
