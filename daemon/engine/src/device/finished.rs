@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use super::{
     call::{Call, Cause, Cut, Sent},
-    command::DeviceReport,
+    command::{DeviceReport, StopCause, StopScope},
     effect::{Effect, Packet},
     inputs::Wish,
     life::{Device, Life},
@@ -41,6 +41,10 @@ impl Device {
             }
             Cause::Input(wish) => self.finish_input(wish, fault, effects),
             Cause::Timer(timer) => {
+                if fault.is_some() && self.stop_timers.contains(&timer) {
+                    // A stop that goes on by this timer is not whole.
+                    self.stops.add_silently(StopScope::All, StopCause::Global, now);
+                }
                 if !self.timers.contains_key(&timer) {
                     self.stop_timers.remove(&timer);
                 }

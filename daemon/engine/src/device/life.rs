@@ -26,8 +26,9 @@ use crate::{
     protocol::{PluginFault, ProtocolEvent},
 };
 
-/// Events that wait for the plugin. When there are more, the oldest are forgotten: the newest tell how things are.
-const MOST_EVENTS: usize = 64;
+/// Notifications that wait for the plugin. When there are more, the oldest are forgotten: the newest tell how things are. Other events are
+/// no more than the timers and transfers that the plugin itself asked for, and none of them is forgotten: a stop may go on by it.
+const MOST_NOTIFICATIONS: usize = 64;
 
 /// Where a device is in its life.
 #[derive(Debug)]
@@ -192,8 +193,12 @@ impl Device {
             | Life::Ready
             | Life::Closing { .. } => {}
         }
-        if self.events.len() >= MOST_EVENTS {
-            self.events.pop_front();
+        let notified = |event: &ProtocolEvent| matches!(event, ProtocolEvent::Notified { .. });
+        if notified(&event)
+            && self.events.iter().filter(|event| notified(event)).count() >= MOST_NOTIFICATIONS
+            && let Some(oldest) = self.events.iter().position(notified)
+        {
+            self.events.remove(oldest);
         }
         self.events.push_back(event);
     }

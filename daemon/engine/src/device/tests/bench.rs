@@ -1,7 +1,7 @@
 //! A device with a plugin of a dozen lines, driven by a script in virtual time.
 //!
 //! Outputs are named by a letter and the index of their feature: `v0` vibrates, `p2` is a position, `t2` a position with
-//! duration, `s3` a spray that a stop leaves. Input `b9` is a battery, `signal` the
+//! duration, `s3` a spray that a stop leaves, `o4` oscillates and is stopped by two packets 100 ms apart. Input `b9` is a battery, `signal` the
 //! strength of the signal where the model has it. The plugin writes one packet for each value, moves `t` in
 //! two steps by a timer, and reads the battery from endpoint `rx`.
 
@@ -22,6 +22,7 @@ use crate::{
 pub(super) const BATTERY: (FeatureIndex, InputKind) = (FeatureIndex(9), InputKind::Battery);
 pub(super) const SIGNAL: (FeatureIndex, InputKind) = (FeatureIndex(10), InputKind::Rssi);
 const MOVE: u32 = 1;
+const OFF: u32 = 2;
 
 pub(super) fn endpoint(name: &str) -> Endpoint {
     Arc::from(name)
@@ -33,6 +34,7 @@ fn letter(kind: OutputKind) -> char {
         OutputKind::Position => 'p',
         OutputKind::PositionWithDuration => 't',
         OutputKind::Spray => 's',
+        OutputKind::Oscillate => 'o',
         other => panic!("the bench has no {other:?}"),
     }
 }
@@ -44,6 +46,7 @@ pub(super) fn output(name: &str) -> (FeatureIndex, OutputKind) {
         "p" => OutputKind::Position,
         "t" => OutputKind::PositionWithDuration,
         "s" => OutputKind::Spray,
+        "o" => OutputKind::Oscillate,
         other => panic!("no output is called {other}"),
     };
     (FeatureIndex(index.parse().unwrap()), kind)
@@ -107,9 +110,13 @@ impl Plugin {
                     } else {
                         operations.push(of(value));
                     }
+                    if value.kind == OutputKind::Oscillate {
+                        operations.push(Operation::Timer { timer: OFF, after_ms: 100 });
+                    }
                 }
                 operations
             }
+            ProtocolEvent::Timer { timer: OFF } => vec![write("off".into())],
             ProtocolEvent::Timer { .. } => std::mem::take(&mut self.timed)
                 .into_iter()
                 .map(|(feature, to)| write(format!("step{feature}={to}")))
@@ -245,7 +252,7 @@ impl Bench {
         panic!("the device does not come to rest: {:?}", self.device);
     }
 
-    fn step(&mut self, words: &str) {
+    pub(super) fn step(&mut self, words: &str) {
         let mut words = words.split_whitespace();
         let verb = words.next().unwrap();
         let ticket = |word: &str| DeviceTicket(word.strip_prefix('#').unwrap().parse().unwrap());

@@ -2,7 +2,7 @@
 
 use super::{
     super::*,
-    bench::{check, model, ms},
+    bench::{Bench, check, model, ms},
 };
 
 #[test]
@@ -207,6 +207,38 @@ fn a_timer_that_is_due_when_the_stop_comes_does_not_move_the_device_after_it() {
          done -> v0 is 0, #3 ok, AtRest
          at 1000",
     );
+}
+
+#[test]
+fn a_stop_that_goes_on_by_a_timer_is_over_with_its_last_packet_and_repeated_if_that_fails() {
+    check(
+        model("o4"),
+        "begin -> Ready
+         set #1 o4=1 -> MayRun, o4=1
+         done -> o4 is 1, #1 ok
+         stop #2 -> o4=0
+         done -> o4 is 0, #2 ok
+         at 100 -> off
+         fails -> o4=0
+         done -> o4 is 0
+         at 200 -> off
+         done -> AtRest",
+    );
+}
+
+#[test]
+fn notifications_without_end_do_not_keep_the_rest_of_a_stop_from_the_plugin() {
+    let mut bench = Bench::new(model("o4"), Motion::AtRest);
+    bench.handle(Input::Deadline);
+    for step in ["set #1 o4=1", "done", "stop #2", "done", "read #3", "at 100"] {
+        bench.step(step);
+    }
+    for _ in 0..1000 {
+        bench.step("notify 1");
+    }
+    bench.trace.clear();
+    bench.step("data 85");
+    assert_eq!(bench.trace.first().map(String::as_str), Some("off"));
 }
 
 #[test]
