@@ -30,7 +30,8 @@ pub enum Call<'a> {
 
 /// A protocol with one device, however it was linked: [`Direct`], or the service's own instance of a loaded library.
 pub trait Subject {
-    /// Makes the call, with the service's defaults where the protocol leaves a function out.
+    /// Makes the call, with the service's defaults where the protocol leaves a function out; but for a keep-alive, of which only the
+    /// [`Bench`] knows what to repeat.
     ///
     /// # Errors
     /// What the protocol answered, or what the service has against the answer.
@@ -48,7 +49,6 @@ impl<S: Subject + ?Sized> Subject for Box<S> {
 pub struct Direct<P> {
     protocol: P,
     name: String,
-    last_packet: Option<Operation>,
 }
 
 impl<P: Protocol> Direct<P> {
@@ -59,7 +59,7 @@ impl<P: Protocol> Direct<P> {
     pub fn create(info: &Info) -> Result<Self, Failure> {
         let mut log = Vec::new();
         let protocol = P::create(info, &mut Ops::recording(0, &mut log))?;
-        Ok(Self { protocol, name: info.name.clone(), last_packet: None })
+        Ok(Self { protocol, name: info.name.clone() })
     }
 
     /// The defaults of functions that are left out; `None` if the call has none.
@@ -74,9 +74,9 @@ impl<P: Protocol> Direct<P> {
                 let nothing = set.is_empty();
                 Some(if nothing { Ok(Vec::new()) } else { self.call(now_ms, Call::Output(&set)) })
             }
-            Call::KeepAlive => Some(Ok(self.last_packet.iter().cloned().collect())),
             Call::Event(_) => Some(Ok(Vec::new())),
-            Call::Output(_) | Call::Input(_) => None,
+            // What is to be repeated is known to whoever writes the packets.
+            Call::Output(_) | Call::Input(_) | Call::KeepAlive => None,
         }
     }
 }
@@ -97,13 +97,7 @@ impl<P: Protocol> Subject for Direct<P> {
         match done {
             Err(Failure::Unsupported) => self.default(now_ms, call).unwrap_or(Err(Failure::Unsupported)),
             Err(failure) => Err(failure),
-            Ok(()) => {
-                if repeatable(call) {
-                    let last = list.iter().rfind(|operation| matches!(operation, Operation::Write { .. }));
-                    self.last_packet = last.cloned().or(self.last_packet.take());
-                }
-                Ok(list)
-            }
+            Ok(()) => Ok(list),
         }
     }
 }
@@ -132,6 +126,8 @@ pub struct Bench<S> {
     now_ms: u64,
     timers: BTreeMap<u32, u64>,
     queue: VecDeque<Operation>,
+    /// What a keep-alive repeats if the protocol does not say.
+    last_packet: Option<Operation>,
     log: Vec<String>,
 }
 
@@ -155,6 +151,7 @@ impl<S: Subject> Bench<S> {
             now_ms: 0,
             timers: BTreeMap::new(),
             queue: VecDeque::new(),
+            last_packet: None,
             log: Vec::new(),
         }
     }
@@ -170,7 +167,15 @@ impl<S: Subject> Bench<S> {
     /// # Errors
     /// What the subject answered.
     pub fn call(&mut self, call: Call<'_>) -> Result<(), Failure> {
-        for operation in self.subject.call(self.now_ms, call)? {
+        let operations = match (self.subject.call(self.now_ms, call), call) {
+            (Err(Failure::Unsupported), Call::KeepAlive) => self.last_packet.iter().cloned().collect(),
+            (operations, _) => operations?,
+        };
+        if repeatable(call) {
+            let last = operations.iter().rfind(|operation| matches!(operation, Operation::Write { .. }));
+            self.last_packet = last.cloned().or(self.last_packet.take());
+        }
+        for operation in operations {
             match operation {
                 Operation::Timer { timer, after_ms: 0 } => {
                     self.timers.remove(&timer.0);

@@ -38,7 +38,6 @@ pub(super) struct ForeignDevice {
     name: String,
     phase: Phase,
     model: Option<Arc<Model>>,
-    last_packet: Option<Operation>,
     state: State,
 }
 
@@ -70,7 +69,6 @@ impl ForeignDevice {
             name: info.advertisement.name().unwrap_or_default().to_owned(),
             phase: Phase::Created,
             model: None,
-            last_packet: None,
             state: State::Sound,
         };
         if operations.is_empty() {
@@ -109,10 +107,6 @@ impl ForeignDevice {
             ProtocolEvent::Timer { timer } => self.event(now_ms, abi::event_kind::TIMER, Some(*timer), &[]),
         };
         let operations = self.in_turn(operations?)?;
-        if sets_the_device(event) {
-            let last = operations.iter().rfind(|one| matches!(one, Operation::Write { .. }));
-            self.last_packet = last.cloned().or(self.last_packet.take());
-        }
         Ok(self.sane_readings(operations))
     }
 
@@ -213,15 +207,10 @@ impl ForeignDevice {
     }
 
     fn keep_alive(&mut self, now_ms: u64) -> Result<Vec<Operation>, PluginFault> {
-        if let Some(keep_alive) = self.table.keep_alive {
-            let dev = self.dev.as_ptr();
-            // SAFETY: the contract of `keep_alive`.
-            let done = self.run(now_ms, |ops| unsafe { keep_alive(dev, ops) });
-            if done != Err(PluginFault::Unsupported) {
-                return done;
-            }
-        }
-        Ok(self.last_packet.iter().cloned().collect())
+        let (dev, keep_alive) = (self.dev.as_ptr(), self.table.keep_alive);
+        let Some(keep_alive) = keep_alive else { return Err(PluginFault::Unsupported) };
+        // SAFETY: the contract of `keep_alive`.
+        self.run(now_ms, |ops| unsafe { keep_alive(dev, ops) })
     }
 
     /// `id` is `None` for an endpoint that the plugin has not been told of: then there is nothing to tell.
@@ -315,23 +304,6 @@ impl Drop for ForeignDevice {
                 tracing::debug!(protocol = self.table.name, "device of a panicked plugin is leaked")
             }
         }
-    }
-}
-
-/// Whether the packets of this call are what a keep-alive repeats: those that set the device, not questions to it.
-fn sets_the_device(event: &ProtocolEvent) -> bool {
-    match event {
-        ProtocolEvent::Start
-        | ProtocolEvent::Output(_)
-        | ProtocolEvent::Stop(_)
-        | ProtocolEvent::Timer { .. } => true,
-        ProtocolEvent::Identify
-        | ProtocolEvent::Input { .. }
-        | ProtocolEvent::KeepAlive
-        | ProtocolEvent::Notified { .. }
-        | ProtocolEvent::ReadDone { .. }
-        | ProtocolEvent::ReadFailed { .. }
-        | ProtocolEvent::WriteFailed { .. } => false,
     }
 }
 

@@ -34,6 +34,20 @@ pub(super) enum Cause {
 }
 
 impl Cause {
+    /// Whether its packets say what the device is to do. Others ask it something, or say again what was said.
+    pub(super) const fn sets_the_device(&self) -> bool {
+        match self {
+            Self::Start | Self::Output(_) | Self::Stop(_) | Self::Timer(_) => true,
+            Self::Identify
+            | Self::Input(_)
+            | Self::KeepAlive
+            | Self::Repeat
+            | Self::Event
+            | Self::Rescue
+            | Self::LastRest { .. } => false,
+        }
+    }
+
     /// Whether packets that are still to be sent are dropped when a stop comes: they could set something going after it.
     pub(super) const fn gives_way(&self) -> bool {
         match self {

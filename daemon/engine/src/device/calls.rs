@@ -273,13 +273,20 @@ impl Device {
     ) {
         self.last_packet = Some(now);
         self.spacing.written(self.call.as_ref(), now);
+        self.keep_alive.tried(now);
+        let sets = self.call.as_ref().is_some_and(|call| call.cause.sets_the_device());
         let Err(why) = result else {
-            if let Some(call) = &mut self.call {
-                call.packets.push(packet.clone());
+            if sets {
+                self.keep_alive.set(packet.clone());
             }
-            return self.keep_alive.sent(packet, now);
+            if let Some(call) = &mut self.call {
+                call.packets.push(packet);
+            }
+            return;
         };
-        self.keep_alive.failed(now);
+        if sets {
+            self.keep_alive.failed_to_set();
+        }
         let fault = why.of_write();
         if self.is_coming_up() {
             return self.end(Fault::new(why.reason_or(Reason::BringUpFailed), fault.text), effects);

@@ -7,7 +7,7 @@ use super::{
     setup::{KeepAlive, KeepAliveWhen},
 };
 
-/// The last packet that was tried.
+/// The last packet that was to set the device. Questions to it and repetitions do not count.
 #[derive(Debug, Default)]
 enum LastPacket {
     /// There was none.
@@ -69,16 +69,19 @@ impl KeepAliveClock {
         }
     }
 
-    /// The packet was accepted.
-    pub(super) fn sent(&mut self, packet: Packet, now: Instant) {
-        self.last = LastPacket::Sent(packet);
+    /// A packet was tried, whatever for and whatever came of it: the time counts from now.
+    pub(super) fn tried(&mut self, now: Instant) {
         self.since = now;
     }
 
-    /// The packet was not accepted.
-    pub(super) fn failed(&mut self, now: Instant) {
+    /// A packet that sets the device was accepted.
+    pub(super) fn set(&mut self, packet: Packet) {
+        self.last = LastPacket::Sent(packet);
+    }
+
+    /// A packet that sets the device was not accepted.
+    pub(super) fn failed_to_set(&mut self) {
         self.last = LastPacket::Failed;
-        self.since = now;
     }
 
     /// The plugin does not know what to repeat.

@@ -152,6 +152,20 @@ fn a_keep_alive_repeats_the_last_packet_while_something_runs() {
 }
 
 #[test]
+fn a_repetition_that_failed_is_tried_again() {
+    let when = KeepAliveWhen::Running;
+    check(
+        ModelSetup { keep_alive: Some(KeepAlive { every: ms(100), when }), ..model("v0") },
+        "begin -> Ready
+         set #1 v0=1 -> MayRun, v0=1
+         done -> v0 is 1, #1 ok
+         at 100 -> v0=1
+         fails
+         at 200 -> v0=1",
+    );
+}
+
+#[test]
 fn a_keep_alive_that_is_always_needed_begins_with_a_stop() {
     let when = KeepAliveWhen::Always;
     check(
