@@ -9,11 +9,14 @@ use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-use super::super::{Access, Opened, Opener, Transport, TransportEvent, TransportFault, thread::timed_out};
+use super::{
+    super::{Access, Opened, Opener, Transport, TransportEvent, TransportFault, thread::timed_out},
+    backlog::Backlog,
+};
 
 const COMMANDS: &str = "tx";
 const ANSWERS: &str = "rx";
@@ -61,7 +64,17 @@ impl Opener for DialledIn {
         // One write at a time, so one place; the device's task waits for it.
         let (write, jobs) = mpsc::channel(1);
         let mut link = JoinSet::new();
-        link.spawn(Link { stream: self.stream, heard: Heard::No, tell, last: Instant::now() }.run(jobs));
+        link.spawn(
+            Link {
+                stream: self.stream,
+                heard: Heard::No,
+                tell,
+                last: Instant::now(),
+                backlog: Backlog::default(),
+                held: None,
+            }
+            .run(jobs),
+        );
         Ok(Opened { transport: Box::new(WebSocketDevice { write, link }), events })
     }
 }
@@ -73,9 +86,20 @@ enum Heard {
 }
 
 enum Job {
-    Write(Vec<u8>, oneshot::Sender<Result<(), TransportFault>>),
+    Write(Packet),
     Hear(Heard),
     Close(oneshot::Sender<()>),
+}
+
+struct Packet {
+    data: Vec<u8>,
+    reply: oneshot::Sender<Result<(), TransportFault>>,
+}
+
+/// A packet that waits until the device has read others.
+struct Held {
+    packet: Packet,
+    until: Instant,
 }
 
 /// The task of a connection, which alone reads and writes it.
@@ -85,6 +109,8 @@ struct Link {
     tell: mpsc::Sender<TransportEvent>,
     /// When the device last said anything.
     last: Instant,
+    backlog: Backlog,
+    held: Option<Held>,
 }
 
 impl Link {
@@ -94,16 +120,14 @@ impl Link {
         let lost = loop {
             // Waiting is cancel-safe in each arm; what follows a wait is done to its end, within a limit.
             tokio::select! {
-                job = jobs.recv() => match job {
-                    Some(Job::Write(data, reply)) => {
-                        let sent = self.send(Message::Binary(data.into())).await;
-                        let fault = sent.as_ref().err().cloned();
-                        // The limit of the waiting side may have passed.
-                        reply.send(sent).ok();
-                        if let Some(fault) = fault {
-                            break fault;
-                        }
+                // One packet may wait, and another task waits for it: while it does, no other comes.
+                job = jobs.recv(), if self.held.is_none() => match job {
+                    Some(Job::Write(packet)) if self.backlog.is_full() => {
+                        self.held = Some(Held { packet, until: Instant::now() + WRITE_LIMIT });
                     }
+                    Some(Job::Write(packet)) => if let Err(fault) = self.write(packet).await {
+                        break fault;
+                    },
                     Some(Job::Hear(heard)) => self.heard = heard,
                     Some(Job::Close(done)) => {
                         if timeout(WRITE_LIMIT, self.stream.close(None)).await.is_err() {
@@ -115,6 +139,13 @@ impl Link {
                     None => return,
                 },
                 message = self.stream.next() => match message {
+                    Some(Ok(Message::Pong(_))) => {
+                        self.last = Instant::now();
+                        self.backlog.answered();
+                        if let Err(fault) = self.go_on().await {
+                            break fault;
+                        }
+                    }
                     Some(Ok(message)) => {
                         self.last = Instant::now();
                         if self.take(message).await.is_err() {
@@ -128,14 +159,54 @@ impl Link {
                     if self.last.elapsed() > SILENCE_LIMIT {
                         break TransportFault::Disconnected(format!("nothing was heard for {SILENCE_LIMIT:?}"));
                     }
-                    if let Err(fault) = self.send(Message::Ping(Vec::new().into())).await {
+                    if self.backlog.takes_ping() && let Err(fault) = self.ping().await {
                         break fault;
+                    }
+                }
+                () = overdue(self.held.as_ref()), if self.held.is_some() => {
+                    if let Some(Held { packet, .. }) = self.held.take() {
+                        packet.reply.send(Err(timed_out(WRITE_LIMIT))).ok();
                     }
                 }
             }
         };
+        // What the system still holds of old packets is not to reach the device once it was given up.
+        if let Err(error) = self.stream.get_ref().set_zero_linger() {
+            tracing::debug!(%error, "a WebSocket device may still be sent what it did not read");
+        }
         // Nobody may be there to hear it any more.
         self.tell.send(TransportEvent::Lost(lost)).await.ok();
+    }
+
+    /// Sends a packet and replies to whoever waits for it.
+    async fn write(&mut self, packet: Packet) -> Result<(), TransportFault> {
+        let sent = self.send(Message::Binary(packet.data.into())).await;
+        // The limit of the waiting side may have passed.
+        packet.reply.send(sent.clone()).ok();
+        sent?;
+        self.backlog.packet();
+        self.ping_if_wanted().await
+    }
+
+    /// The device has read something: asks for what it has not read, and sends the packet that waited.
+    async fn go_on(&mut self) -> Result<(), TransportFault> {
+        self.ping_if_wanted().await?;
+        match self.held.take() {
+            // Whoever waited for it was told that it did not go out, and it must not.
+            Some(Held { packet, .. }) if packet.reply.is_closed() => Ok(()),
+            Some(Held { packet, .. }) => self.write(packet).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn ping_if_wanted(&mut self) -> Result<(), TransportFault> {
+        if self.backlog.wants_ping() { self.ping().await } else { Ok(()) }
+    }
+
+    async fn ping(&mut self) -> Result<(), TransportFault> {
+        self.send(Message::Ping(Vec::new().into())).await?;
+        self.backlog.pinged();
+        Ok(())
     }
 
     async fn send(&mut self, message: Message) -> Result<(), TransportFault> {
@@ -160,6 +231,14 @@ impl Link {
             }
             Heard::No => Ok(()),
         }
+    }
+}
+
+/// Waits until the device has had its time.
+async fn overdue(held: Option<&Held>) {
+    match held {
+        Some(held) => sleep_until(held.until).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -190,7 +269,7 @@ impl Transport for WebSocketDevice {
             return Err(TransportFault::NoEndpoint(endpoint.to_owned()));
         }
         let (reply, result) = oneshot::channel();
-        self.ask(Job::Write(data.to_vec(), reply)).await?;
+        self.ask(Job::Write(Packet { data: data.to_vec(), reply })).await?;
         // The link has a limit of its own and always replies, or is gone.
         result.await.unwrap_or_else(|_| Err(TransportFault::Disconnected("it hung up".to_owned())))
     }

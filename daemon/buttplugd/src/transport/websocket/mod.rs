@@ -4,6 +4,7 @@
 //! The other way round from every other bus: nothing is looked for, and the open path is there before the device is known. Web
 //! pages may not dial in. Clients are not served here; see `front`.
 
+mod backlog;
 mod greet;
 mod link;
 

@@ -92,6 +92,45 @@ async fn a_device_that_dials_in_speaks_both_ways_until_it_hangs_up() {
     assert!(transport.write("tx", b"x", WriteKind::WithoutResponse).await.is_err());
 }
 
+/// The next packet that the device reads.
+async fn packet(device: &mut WebSocketStream<TcpStream>) -> Vec<u8> {
+    loop {
+        let message = timeout(PATIENCE, device.next()).await.unwrap().unwrap().unwrap();
+        if let Message::Binary(data) = message {
+            return data.to_vec();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_read_is_sent_no_more_and_a_stop_waits_for_few() {
+    let mut bus = bus().await;
+    let (Opened { mut transport, .. }, mut device) = bus.open().await;
+    for _ in 0..10 {
+        transport.write("tx", b"read", WriteKind::WithoutResponse).await.unwrap();
+        assert_eq!(packet(&mut device).await, b"read");
+    }
+    let mut sent = 0;
+    let refused = loop {
+        match transport.write("tx", b"not read", WriteKind::WithoutResponse).await {
+            Ok(()) => sent += 1,
+            Err(fault) => break fault,
+        }
+        assert!(sent < 20);
+    };
+    assert!(matches!(refused, TransportFault::TimedOut(_)), "{refused}");
+    // The one that was refused is not sent later.
+    let read = async {
+        for _ in 0..sent {
+            assert_eq!(packet(&mut device).await, b"not read");
+        }
+        packet(&mut device).await
+    };
+    let (stopped, last) = tokio::join!(transport.write("tx", b"stop", WriteKind::WithoutResponse), read);
+    stopped.unwrap();
+    assert_eq!(last, b"stop");
+}
+
 #[tokio::test]
 async fn a_closed_device_is_told() {
     let mut bus = bus().await;
