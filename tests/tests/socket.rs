@@ -35,16 +35,18 @@ async fn too_many_sessions_are_told_so() {
         peers.push(peer);
     }
     let mut third = Peer::socket(service.socket()).await.unwrap();
-    third
-        .send("RequestServerInfo", json!({ "ClientName": "third", "ProtocolVersionMajor": 4 }))
-        .await
-        .unwrap();
+    let hello = json!({ "ClientName": "third", "ProtocolVersionMajor": 4, "ProtocolVersionMinor": 0 });
+    third.send("RequestServerInfo", hello).await.unwrap();
     let told = third.closed().await.unwrap();
     let error = told.iter().find_map(|message| message.get("Error")).expect("an error");
     assert!(error["ErrorMessage"].as_str().unwrap().contains("the limit"), "{error}");
     for peer in &mut peers {
         peer.request("Ping", json!({})).await.unwrap();
     }
+    // A stop needs no session, and so no room for one.
+    let mut hotkey = Peer::socket(service.socket()).await.unwrap();
+    let reply = hotkey.request("StopCmd", json!({})).await.unwrap();
+    assert!(reply.get("Ok").is_some(), "{reply}");
 }
 
 #[tokio::test]

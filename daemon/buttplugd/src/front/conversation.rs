@@ -97,9 +97,74 @@ pub(super) async fn serve<W: Wire>(wire: W, shared: &Shared, peer: Peer, seat: S
             .run()
             .await;
         }
+        // Everything is being stopped already.
+        Err(fault) if fault.reason == Reason::ShuttingDown => refuse(wire, shared, peer_front, fault).await,
         Err(fault) => {
-            tracing::info!(reason = %fault.reason, "a connection was refused");
-            refuse(wire, shared, peer_front, fault).await;
+            tracing::info!(reason = %fault.reason, "a connection gets no session");
+            turn_away(wire, shared, peer_front, fault, seat).await;
+        }
+    }
+}
+
+/// Hears a client out that may not open a session. It may stop everything, as anyone may; its handshake is answered with the reason.
+async fn turn_away<W: Wire>(mut wire: W, shared: &Shared, front: Front, fault: Fault, seat: Seat) {
+    let form = Form::Bytes(wire.encoding());
+    let session = Session::new(shared.session_settings(front), form, DeviceList::default(), now());
+    let mut session = session.closed_to(fault);
+    let mut effects = Vec::new();
+    let end = loop {
+        let mut end = None;
+        for effect in std::mem::take(&mut effects) {
+            match effect {
+                Effect::Send(payload) => wire.queue(payload),
+                Effect::StopEverything { id } => {
+                    let outcome = shared.hub.stop_everything().await;
+                    session.handle(now(), Input::Stopped { id, outcome }, &mut effects);
+                }
+                Effect::Closed(why) => end = Some(why),
+                // For a session that there will not be.
+                Effect::Opened(_) | Effect::Dispatch(_) | Effect::Tell(_) => {}
+            }
+        }
+        if let Some(end) = end {
+            break end;
+        }
+        if !effects.is_empty() {
+            continue;
+        }
+        let due = session.deadline();
+        // All arms are cancel-safe, as in a conversation.
+        let input = tokio::select! {
+            turn = poll_fn(|cx| wire.poll_turn(cx, Reading::On)) => match turn {
+                Turn::Arrived => {
+                    hear(&mut wire, &mut session, &mut effects);
+                    continue;
+                }
+                Turn::Sent => continue,
+                Turn::Gone => Input::Gone,
+                Turn::Broken(fault) => Input::Closing(fault),
+            },
+            () = sleep_until(due.unwrap_or_else(now).into()), if due.is_some() => Input::Deadline,
+            () = seat.lost() => {
+                let text = "too many connections wait for their handshake, and this one waited longest";
+                Input::Closing(Fault::new(Reason::HandshakeTimedOut, text))
+            }
+        };
+        session.handle(now(), input, &mut effects);
+    };
+    match end {
+        End::Gone => {}
+        End::Disconnected | End::Fault(_) => finish(wire, &end, shared.config().limits.write_time()).await,
+    }
+}
+
+/// Takes in the frames that have come.
+fn hear<W: Wire>(wire: &mut W, session: &mut Session, effects: &mut Vec<Effect>) {
+    loop {
+        match wire.next_frame() {
+            Ok(Some(payload)) => session.handle(now(), Input::Frame(payload), effects),
+            Ok(None) => return,
+            Err(fault) => return session.handle(now(), Input::Closing(fault), effects),
         }
     }
 }

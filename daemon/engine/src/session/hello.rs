@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The name of the handshake, in every version.
-const HELLO: &str = "RequestServerInfo";
+pub(super) const HELLO: &str = "RequestServerInfo";
 /// The stop of everything: of v4, if it names no device, and of the versions before.
 const STOPS: [&str; 2] = ["StopCmd", "StopAllDevices"];
 
@@ -71,10 +71,10 @@ impl Awaiting {
                 return None;
             }
         };
-        let id = RequestId(envelope.id.unwrap_or(0));
-        if is_global_stop(&envelope) {
+        if let Some(id) = self.stop(&envelope) {
             return Some(Heard::Stop { id });
         }
+        let id = RequestId(envelope.id.unwrap_or(0));
         if envelope.name != HELLO {
             effects.extend(self.expected_hello(id));
             return None;
@@ -86,6 +86,11 @@ impl Awaiting {
                 (fault.reason == Reason::VersionNotSupported).then_some(Heard::TooNew(fault))
             }
         }
+    }
+
+    /// The Id of a stop of everything, if the message is one.
+    pub(super) fn stop(&self, envelope: &Envelope) -> Option<RequestId> {
+        is_global_stop(envelope).then(|| RequestId(envelope.id.unwrap_or(0)))
     }
 
     /// The answer to anything but a handshake.

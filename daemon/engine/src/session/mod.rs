@@ -136,6 +136,8 @@ pub struct Session {
     settings: Settings,
     devices: DeviceList,
     state: State,
+    /// Why there will be no session, if there will be none.
+    refusal: Option<Fault>,
 }
 
 #[derive(Debug)]
@@ -150,7 +152,14 @@ impl Session {
     #[must_use]
     pub fn new(settings: Settings, form: Form, devices: DeviceList, now: Instant) -> Self {
         let awaiting = Awaiting::new(form, settings.limits.time_to_handshake, now);
-        Self { settings, devices, state: State::AwaitingHello(awaiting) }
+        Self { settings, devices, state: State::AwaitingHello(awaiting), refusal: None }
+    }
+
+    /// Answers the handshake with a fault and ends. Everything may be stopped all the same, as anyone may at any time.
+    #[must_use]
+    pub fn closed_to(mut self, fault: Fault) -> Self {
+        self.refusal = Some(fault);
+        self
     }
 
     /// Whether the handshake is done and the session has not ended.
@@ -171,9 +180,11 @@ impl Session {
 
     /// Takes in what came and says what to do about it. After [`Effect::Closed`] it does nothing any more.
     ///
-    /// A deadline that has passed is acted on first, whatever the input is: a ping that comes too late is too late.
+    /// A deadline that has passed is acted on first, whatever the input is: a ping that comes too late is too late. Only a stop is never
+    /// too late.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, effects: &mut Vec<Effect>) {
         if self.deadline().is_some_and(|due| due <= now) {
+            self.stop_though_late(input, effects);
             self.close_overdue(effects);
             return;
         }
@@ -234,6 +245,33 @@ impl Session {
         }
     }
 
+    /// Takes the stops out of what comes too late for its session.
+    fn stop_though_late(&mut self, input: Input<'_>, effects: &mut Vec<Effect>) {
+        let mut dispatches = Vec::new();
+        match (&mut self.state, input) {
+            (State::Open(open), Input::Frame(payload)) => {
+                let Form::Bytes(encoding) = open.form() else { return };
+                for message in codec::decode(payload, encoding) {
+                    open.stop_though_late(message, &self.devices, &mut dispatches);
+                }
+            }
+            (State::Open(open), Input::Ask { id, request }) => {
+                open.take_stop(id, crate::dialect::Asked::usual(request), &mut dispatches);
+            }
+            (State::AwaitingHello(awaiting), Input::Frame(payload)) => {
+                let Form::Bytes(encoding) = awaiting.form() else { return };
+                for message in codec::decode(payload, encoding) {
+                    let Ok(envelope) = message else { continue };
+                    effects.extend(awaiting.stop(&envelope).map(|id| Effect::StopEverything { id }));
+                }
+            }
+            (State::Open(_) | State::AwaitingHello(_) | State::Closed, _) => {}
+        }
+        if !dispatches.is_empty() {
+            effects.push(Effect::Dispatch(dispatches));
+        }
+    }
+
     fn ask(&mut self, now: Instant, id: RequestId, request: Request, effects: &mut Vec<Effect>) {
         let mut dispatches = Vec::new();
         match (&mut self.state, request) {
@@ -253,6 +291,10 @@ impl Session {
 
     fn welcome(&mut self, now: Instant, id: RequestId, hello: Hello, effects: &mut Vec<Effect>) {
         let State::AwaitingHello(awaiting) = &self.state else { return };
+        if let Some(fault) = self.refusal.take() {
+            effects.extend(awaiting.fault(id, &fault));
+            return self.close_told(End::Fault(fault), effects);
+        }
         let asked_for_any = !hello.extensions.is_empty();
         let granted = self.settings.extensions.grant(hello.extensions.iter().map(String::as_str));
         let wished =

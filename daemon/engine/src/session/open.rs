@@ -10,6 +10,7 @@ use ipc_schema::{
 
 use super::{
     Effect, Form, Limits,
+    hello::HELLO,
     log::Log,
     pending::{Pending, Requested},
     voice::Voice,
@@ -75,6 +76,10 @@ impl Open {
         effects: &mut Vec<Effect>,
     ) -> Next {
         let (id, asked) = match &message {
+            // Whatever version it is of: its members may be unknown in that of this session.
+            Ok(envelope) if envelope.name == HELLO => {
+                (RequestId(envelope.id.unwrap_or(0)), Err(handshake_repeated()))
+            }
             Ok(envelope) => {
                 (RequestId(envelope.id.unwrap_or(0)), dialect::read(self.voice.version, envelope, devices))
             }
@@ -91,6 +96,27 @@ impl Open {
                 self.refuse(id, &fault, devices, effects);
                 Next::GoOn
             }
+        }
+    }
+
+    /// Takes a message that comes too late for the session, if it is a stop.
+    pub(super) fn stop_though_late(
+        &mut self,
+        message: Result<Envelope, BadMessage>,
+        devices: &DeviceList,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let Ok(envelope) = message else { return };
+        if let Ok(asked) = dialect::read(self.voice.version, &envelope, devices) {
+            self.take_stop(RequestId(envelope.id.unwrap_or(0)), asked, dispatches);
+        }
+    }
+
+    /// Takes a request, if it is a stop, however many others wait.
+    pub(super) fn take_stop(&mut self, id: RequestId, asked: Asked, dispatches: &mut Vec<Dispatch>) {
+        if let Request::Command(command @ Command::Stop { .. }) = asked.request {
+            let ticket = self.pending.add(Requested { id, shape: asked.shape }, &command);
+            dispatches.push(Dispatch { ticket, command });
         }
     }
 
@@ -111,7 +137,13 @@ impl Open {
                     dispatches.push(Dispatch { ticket, command });
                     return Next::GoOn;
                 }
-                Err(fault) => Err(fault),
+                Err(fault) => {
+                    if let Command::Stop { .. } = command {
+                        // It is carried out. That the client is not told when is the price of asking for so much.
+                        dispatches.push(Dispatch { ticket: self.pending.unanswered(), command });
+                    }
+                    Err(fault)
+                }
             },
             Request::Ping => {
                 if let Some(ping) = &mut self.ping {
@@ -133,9 +165,7 @@ impl Open {
                 effects.extend(self.voice.echo(id, text, devices));
                 return Next::GoOn;
             }
-            Request::Hello(_) => {
-                Err(Fault::new(Reason::HandshakeRepeated, "the handshake of this session is done already"))
-            }
+            Request::Hello(_) => Err(handshake_repeated()),
         };
         match outcome {
             Ok(answer) => effects.extend(self.voice.outcome(id, Shape::Usual, Ok(answer), devices)),
@@ -225,6 +255,10 @@ impl Open {
     pub(super) fn fault(&self, fault: &Fault, devices: &DeviceList) -> Option<Effect> {
         self.voice.fault(RequestId(0), fault, devices)
     }
+}
+
+fn handshake_repeated() -> Fault {
+    Fault::new(Reason::HandshakeRepeated, "the handshake of this session is done already")
 }
 
 fn is_stop(request: &Request) -> bool {

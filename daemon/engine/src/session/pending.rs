@@ -53,6 +53,12 @@ impl Pending {
         ticket
     }
 
+    /// A number for a command whose answer nobody waits for.
+    pub(super) fn unanswered(&mut self) -> Ticket {
+        self.last += 1;
+        Ticket(self.last)
+    }
+
     /// Takes in an answer, and gives out the replies that can now be sent, in their order.
     ///
     /// An answer to an unknown ticket, or a second one, gives nothing.

@@ -40,7 +40,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// So many stops may wait for their answer when no other request may: a session that floods can still be stopped.
+    /// So many stops may wait for their answer when no other request may: a session that floods can still be stopped. More are carried out
+    /// too, and answered at once with the reason `too-many-requests`.
     pub const STOPS_BEYOND: usize = 32;
 }
 

@@ -187,6 +187,26 @@ fn a_ping_that_comes_too_late_is_too_late_even_if_it_is_seen_first() {
 }
 
 #[test]
+fn a_stop_is_never_too_late() {
+    let start = Instant::now();
+    let settings = Settings { ping_limit: Some(Duration::from_millis(500)), ..settings() };
+    let mut session =
+        Session::new(settings, Form::Bytes(codec::Encoding::Json), DeviceList::default(), start);
+    let mut effects = Vec::new();
+    let hello = br#"[{"RequestServerInfo":{"Id":1,"ClientName":"a","MessageVersion":3}}]"#;
+    session.handle(start, Input::Frame(hello), &mut effects);
+    effects.clear();
+    let late = start + Duration::from_millis(501);
+    let frame = br#"[{"StartScanning":{"Id":2}},{"StopAllDevices":{"Id":3}}]"#;
+    session.handle(late, Input::Frame(frame), &mut effects);
+    let [Effect::Dispatch(dispatches), Effect::Send(_), Effect::Send(_), Effect::Closed(_)] = &effects[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert!(matches!(&dispatches[..], [Dispatch { command: Command::Stop { .. }, .. }]));
+}
+
+#[test]
 fn a_ping_is_welcome_where_none_is_needed() {
     check_open(
         r#"
@@ -241,6 +261,37 @@ fn more_requests_than_allowed_are_refused_but_stops_are_not() {
         < [{"Ok":{"Id":4}}]
         > [{"StopScanning":{"Id":5}}]
         = dispatch 3 stop-scan
+        "#,
+    );
+}
+
+#[test]
+fn stops_beyond_all_limits_are_carried_out_and_answered_at_once() {
+    let mut settings = settings();
+    settings.limits.requests_in_flight = 0;
+    let mut session =
+        Session::new(settings, Form::Bytes(codec::Encoding::Json), DeviceList::default(), Instant::now());
+    let mut effects = Vec::new();
+    let hello = br#"[{"RequestServerInfo":{"Id":1,"ClientName":"a","MessageVersion":3}}]"#;
+    session.handle(Instant::now(), Input::Frame(hello), &mut effects);
+    effects.clear();
+    let stops = vec![r#"{"StopDeviceCmd":{"Id":2,"DeviceIndex":7}}"#; Limits::STOPS_BEYOND + 1].join(",");
+    session.handle(Instant::now(), Input::Frame(format!("[{stops}]").as_bytes()), &mut effects);
+    let [Effect::Send(refusal), Effect::Dispatch(dispatches)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(String::from_utf8_lossy(refusal).contains("wait for their answer"));
+    let last = dispatches.last().unwrap().ticket;
+    assert_eq!(dispatches.len(), Limits::STOPS_BEYOND + 1);
+    effects.clear();
+    session.handle(Instant::now(), Input::Answer { ticket: last, outcome: Ok(Answer::Done) }, &mut effects);
+    assert_eq!(effects, [], "it was answered already");
+}
+
+#[test]
+fn a_second_handshake_is_refused_whatever_version_it_is_of() {
+    check_open(
+        r#"
+        > [{"RequestServerInfo":{"Id":2,"ClientName":"a"}}]
+        < [{"Error":{"Id":2,"ErrorMessage":"the handshake of this session is done already","ErrorCode":1}}]
         "#,
     );
 }

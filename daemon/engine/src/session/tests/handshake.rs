@@ -100,6 +100,23 @@ fn everything_can_be_stopped_without_a_session() {
 }
 
 #[test]
+fn a_session_that_will_not_be_takes_a_stop_and_tells_why_with_the_handshake() {
+    let fault = Fault::new(Reason::TooManySessions, "full");
+    let session =
+        Session::new(settings(), Form::Bytes(codec::Encoding::Json), DeviceList::default(), Instant::now());
+    let mut session = session.closed_to(fault.clone());
+    let mut effects = Vec::new();
+    session.handle(Instant::now(), Input::Frame(br#"[{"StopCmd":{"Id":4}}]"#), &mut effects);
+    assert_eq!(effects, [Effect::StopEverything { id: RequestId(4) }]);
+    effects.clear();
+    let hello = br#"[{"RequestServerInfo":{"Id":5,"ClientName":"a","MessageVersion":3}}]"#;
+    session.handle(Instant::now(), Input::Frame(hello), &mut effects);
+    let [Effect::Send(answer), Effect::Closed(end)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(String::from_utf8_lossy(answer).contains(r#""Id":5,"ErrorMessage":"full""#));
+    assert_eq!(*end, End::Fault(fault));
+}
+
+#[test]
 fn garbage_before_the_handshake_is_answered() {
     let mut session =
         Session::new(settings(), Form::Bytes(codec::Encoding::Json), DeviceList::default(), Instant::now());
