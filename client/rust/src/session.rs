@@ -168,9 +168,10 @@ impl Drop for Subscription {
             return;
         }
         all.remove(&self.key);
-        drop(all);
         let id = self.session.next_id();
         self.session.tell(id, input_command(id, self.key, InputCommand::Unsubscribe));
+        // Until here nobody can subscribe anew, so that this does not end what begins after it.
+        drop(all);
     }
 }
 
