@@ -172,6 +172,8 @@ fn an_origin_is_compared_as_browsers_send_it() {
     assert!(!allowed("http://example.org"));
     assert!(!allowed("https://example.org.evil.example"));
     assert!(!allowed("https://evil.example"));
+    assert!(!allowed("http://localhost:80.evil.example"));
+    assert!(!allowed("http://localhost:80@evil.example:80"));
     let all: crate::config::value::OriginPattern = "*".parse().unwrap();
     assert!(all.matches("https://anything.example"));
 }

@@ -188,7 +188,14 @@ impl OriginPattern {
     /// Whether a page with this `Origin` is meant. Case does not matter: browsers send hosts in lower case.
     #[must_use]
     pub fn matches(&self, origin: &str) -> bool {
-        self.0.0 == "*" || self.0.matches(&origin.to_ascii_lowercase())
+        let origin = origin.to_ascii_lowercase();
+        match (self.0.0.strip_suffix(":*"), origin.rsplit_once(':')) {
+            // Any port, and nothing but a port.
+            (Some(host), Some((of, port))) => {
+                port.bytes().all(|byte| byte.is_ascii_digit()) && Pattern::from(host).matches(of)
+            }
+            _ => self.0.0 == "*" || self.0.matches(&origin),
+        }
     }
 }
 
