@@ -77,7 +77,7 @@ impl RunningJournal {
     }
 
     /// Writes it down before returning. A failure is logged and does not keep a device from being driven.
-    fn note(&self, device: DeviceIndex, motion: Motion) {
+    pub fn note(&self, device: DeviceIndex, motion: Motion) {
         // What a panic left half done is a set with one device more or less, which this call mends.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).note(device, motion);
     }

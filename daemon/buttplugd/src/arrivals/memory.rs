@@ -10,7 +10,7 @@ use std::{
 use engine::{
     definition::{
         catalogue::{Candidate, Catalogue},
-        indices::{BookError, BookState, DeviceKey, IndexBook, WishState},
+        indices::{Assigned, BookError, BookState, DeviceKey, IndexBook, WishState},
     },
     vocabulary::DeviceIndex,
 };
@@ -74,11 +74,27 @@ pub fn known_devices(folder: &Path) -> Result<IndexBook, MemoryError> {
 pub(super) struct Indexes {
     path: PathBuf,
     book: IndexBook,
+    file: OnDisk,
+}
+
+/// Whether the file has what the memory has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDisk {
+    Same,
+    Behind,
+}
+
+/// The index that a device has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) index: DeviceIndex,
+    /// The one that it had before, if this is another.
+    pub(super) replaced: Option<DeviceIndex>,
 }
 
 impl Indexes {
     pub(super) fn open(folder: &Path) -> Result<Self, MemoryError> {
-        Ok(Self { path: folder.join(FILE), book: known_devices(folder)? })
+        Ok(Self { path: folder.join(FILE), book: known_devices(folder)?, file: OnDisk::Same })
     }
 
     /// All devices that have an index.
@@ -98,27 +114,50 @@ impl Indexes {
         self.book.devices().map(|(key, _)| key).filter(may_be_used)
     }
 
-    /// The index of a device, which it gets now if it has none.
-    pub(super) fn index(
-        &mut self,
+    /// The index of a device, which it gets now if it has none. It is to be [saved](Self::save).
+    pub(super) fn index(&mut self, key: &DeviceKey, wish: Option<u32>, reserved: &BTreeSet<u32>) -> Given {
+        let before = self.book.get(key);
+        let assigned = self.book.assign(key, wish, reserved);
+        warn_if_taken(&assigned, wish);
+        if assigned.book == BookState::Changed {
+            self.file = OnDisk::Behind;
+        }
+        Given { index: assigned.index, replaced: before.filter(|before| *before != assigned.index) }
+    }
+
+    /// The index that a device would get now.
+    pub(super) fn index_to_come(
+        &self,
         key: &DeviceKey,
         wish: Option<u32>,
         reserved: &BTreeSet<u32>,
     ) -> DeviceIndex {
-        let assigned = self.book.assign(key, wish, reserved);
-        match assigned.wish {
-            WishState::Followed => {}
-            WishState::Taken => {
-                tracing::warn!(index = %assigned.index, wish, "another device has the index that the user wants for one");
+        let assigned = self.book.would_assign(key, wish, reserved);
+        warn_if_taken(&assigned, wish);
+        assigned.index
+    }
+
+    /// Writes to the file what it has not. Where that fails, the next call tries again.
+    pub(super) fn save(&mut self) -> OnDisk {
+        if self.file == OnDisk::Behind {
+            match replace(&self.path, &self.book.save()) {
+                Ok(()) => self.file = OnDisk::Same,
+                Err(error) => {
+                    let path = self.path.display();
+                    tracing::error!(%path, %error, "cannot save the index of a device; it may get another after a restart");
+                }
             }
         }
-        if assigned.book == BookState::Changed
-            && let Err(error) = replace(&self.path, &self.book.save())
-        {
-            let path = self.path.display();
-            tracing::error!(%path, %error, "cannot save the index of a device; it may get another after a restart");
+        self.file
+    }
+}
+
+fn warn_if_taken(assigned: &Assigned, wish: Option<u32>) {
+    match assigned.wish {
+        WishState::Followed => {}
+        WishState::Taken => {
+            tracing::warn!(index = %assigned.index, wish, "another device has the index that the user wants for one");
         }
-        assigned.index
     }
 }
 
@@ -286,6 +325,22 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_could_not_be_saved_is_saved_with_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        fs::write(&state, "no folder").unwrap();
+        let key = DeviceKey { protocol: "p".into(), identifier: "i".into(), address: "a".into() };
+        let mut indexes = Indexes { path: state.join(FILE), book: IndexBook::default(), file: OnDisk::Same };
+        indexes.index(&key, None, &BTreeSet::new());
+        assert_eq!(indexes.save(), OnDisk::Behind);
+
+        fs::remove_file(&state).unwrap();
+        indexes.index(&key, None, &BTreeSet::new());
+        assert_eq!(indexes.save(), OnDisk::Same);
+        assert_eq!(known_devices(&state).unwrap().get(&key), Some(DeviceIndex(0)));
+    }
+
+    #[test]
     fn an_index_survives_and_a_broken_file_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let key = |address: &str| DeviceKey {
@@ -294,11 +349,16 @@ mod tests {
             address: address.into(),
         };
         let none = BTreeSet::new();
+        let new = |index| Given { index: DeviceIndex(index), replaced: None };
         let mut indexes = Indexes::open(folder.path()).unwrap();
-        assert_eq!(indexes.index(&key("a"), None, &none), DeviceIndex(0));
-        assert_eq!(indexes.index(&key("b"), None, &none), DeviceIndex(1));
+        assert_eq!(indexes.index(&key("a"), None, &none), new(0));
+        assert_eq!(indexes.index(&key("b"), None, &none), new(1));
+        assert_eq!(indexes.save(), OnDisk::Same);
         let mut indexes = Indexes::open(folder.path()).unwrap();
-        assert_eq!(indexes.index(&key("b"), None, &none), DeviceIndex(1));
+        assert_eq!(indexes.index(&key("b"), None, &none), new(1));
+        assert_eq!(indexes.index_to_come(&key("b"), Some(7), &none), DeviceIndex(7));
+        let moved = Given { index: DeviceIndex(7), replaced: Some(DeviceIndex(1)) };
+        assert_eq!(indexes.index(&key("b"), Some(7), &none), moved);
 
         fs::write(folder.path().join(FILE), "nonsense").unwrap();
         assert!(matches!(Indexes::open(folder.path()), Err(MemoryError::Broken { .. })));

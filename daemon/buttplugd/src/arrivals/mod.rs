@@ -47,7 +47,7 @@ pub use self::{
 };
 use self::{
     lookout::{Lookout, Why},
-    memory::{Attempts, Indexes},
+    memory::{Attempts, Given, Indexes, OnDisk},
     open::{Open, Terms},
 };
 use crate::{
@@ -374,8 +374,12 @@ impl Arrivals {
             identifier: identifier.to_owned(),
             address: place.1.clone(),
         };
-        let index = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
-        let left = if self.left.contains(&index) { Motion::MayRun } else { Motion::AtRest };
+        let given = self.indexes.index(&key, resolved.index, &catalogue.reserved_indexes());
+        self.keep(given);
+        let index = given.index;
+        // By its address, by which it is looked for too: it may have been taken for something else when it ran.
+        let is_left = self.indexes.addresses(&self.left).contains(&place.1);
+        let left = if is_left { Motion::MayRun } else { Motion::AtRest };
         if let Some(open) = self.open.get_mut(&task) {
             open.identified(key, Terms::new(&resolved, index, place.0));
         }
@@ -388,12 +392,26 @@ impl Arrivals {
         })
     }
 
+    /// Saves the index of a device. That the device may be running goes with it, and is written down before the file says that the
+    /// old index is nobody's.
+    fn keep(&mut self, given: Given) {
+        let moved = given.replaced.filter(|old| self.left.contains(old));
+        if moved.is_some() {
+            self.left.insert(given.index);
+            self.journal.note(given.index, Motion::MayRun);
+        }
+        if let (OnDisk::Same, Some(old)) = (self.indexes.save(), moved) {
+            self.left.remove(&old);
+            self.journal.note(old, Motion::AtRest);
+        }
+    }
+
     async fn reloaded(&mut self) {
         self.plugins.forget_refusals();
         self.attempts.forget();
         let catalogue = self.catalogue.borrow_and_update().clone();
         for open in self.open.values_mut() {
-            open.reconsider(&catalogue, &mut self.indexes);
+            open.reconsider(&catalogue, &self.indexes);
         }
         // One that was denied until now may be there.
         let known = self.known().into_iter().filter(|address| !self.lookout.misses(address));

@@ -122,8 +122,9 @@ impl Open {
         });
     }
 
-    /// Lets it go if it would not be made so any more.
-    pub(super) fn reconsider(&mut self, catalogue: &Catalogue, indexes: &mut Indexes) {
+    /// Lets it go if it would not be made so any more. It keeps its index until it is back: its task writes down under that what
+    /// it may be doing.
+    pub(super) fn reconsider(&mut self, catalogue: &Catalogue, indexes: &Indexes) {
         if self.let_go != LetGo::No {
             return;
         }
@@ -135,7 +136,7 @@ impl Open {
             }),
             Some((key, terms)) => {
                 catalogue.resolve(&key.protocol, &key.identifier, address).map(|resolved| {
-                    let index = indexes.index(key, resolved.index, &catalogue.reserved_indexes());
+                    let index = indexes.index_to_come(key, resolved.index, &catalogue.reserved_indexes());
                     *terms == Terms::new(&resolved, index, self.place.0)
                 })
             }

@@ -19,6 +19,7 @@ use ipc_schema::version::SpecVersion;
 use tokio::task::JoinHandle;
 
 mod candidates;
+mod moved;
 mod reconnect;
 mod reload;
 mod standing;

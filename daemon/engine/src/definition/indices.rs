@@ -156,6 +156,18 @@ impl IndexBook {
     /// The index of a device, which it gets now if it has none. `wish` is what the user wants it to be; `reserved` are the
     /// indexes that the user keeps for certain devices.
     pub fn assign(&mut self, key: &DeviceKey, wish: Option<u32>, reserved: &BTreeSet<u32>) -> Assigned {
+        let assigned = self.would_assign(key, wish, reserved);
+        if assigned.book == BookState::Changed
+            && let Some(DeviceIndex(old)) = self.devices.insert(key.clone(), assigned.index)
+        {
+            self.retired.insert(old);
+        }
+        assigned
+    }
+
+    /// What [`assign`](Self::assign) would say now.
+    #[must_use]
+    pub fn would_assign(&self, key: &DeviceKey, wish: Option<u32>, reserved: &BTreeSet<u32>) -> Assigned {
         let known = self.get(key);
         match wish.map(DeviceIndex) {
             Some(wished) if known == Some(wished) => {
@@ -163,10 +175,6 @@ impl IndexBook {
             }
             // An index that was retired may only go back to the device that had it, and whose that was is no longer known.
             Some(wished) if !self.is_used(wished.0) => {
-                if let Some(DeviceIndex(old)) = known {
-                    self.retired.insert(old);
-                }
-                self.devices.insert(key.clone(), wished);
                 Assigned { index: wished, book: BookState::Changed, wish: WishState::Followed }
             }
             wish => {
@@ -175,7 +183,6 @@ impl IndexBook {
                     return Assigned { index, book: BookState::Same, wish: state };
                 }
                 let index = DeviceIndex(self.lowest_unused(reserved));
-                self.devices.insert(key.clone(), index);
                 Assigned { index, book: BookState::Changed, wish: state }
             }
         }
@@ -226,7 +233,10 @@ mod tests {
         let mut book = IndexBook::default();
         let none = BTreeSet::new();
         book.assign(&key("a"), None, &none);
+        let seen_before = book.would_assign(&key("a"), Some(7), &none);
+        assert_eq!(book.get(&key("a")), Some(DeviceIndex(0)), "nothing was assigned");
         let moved = book.assign(&key("a"), Some(7), &none);
+        assert_eq!(moved, seen_before);
         assert_eq!((moved.index, moved.book), (DeviceIndex(7), BookState::Changed));
         let mut book = IndexBook::load(&book.save()).unwrap();
         assert_eq!(book.assign(&key("b"), None, &none).index, DeviceIndex(1));

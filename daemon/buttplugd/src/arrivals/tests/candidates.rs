@@ -31,7 +31,7 @@ features = [{ index = 0, output = { vibrate = [0, 9] } }]
 "#;
 
 /// Shows the device that two protocols claim.
-async fn lilac(service: &Service, motor: &Motor) {
+pub(super) async fn lilac(service: &Service, motor: &Motor) {
     let discovered = Discovered {
         transport: "bluetooth",
         advertisement: Advertisement::Bluetooth {
