@@ -30,6 +30,9 @@ const MOST_LINES: u32 = 1024;
 /// A rest that has lasted so long is written down.
 const SETTLES: Duration = Duration::from_secs(1);
 
+/// The pause before what could not be written is written again.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+
 /// The journal. Each device task has a copy of this handle: what one writes down has to be there before it goes on, so that it
 /// cannot be a message to somebody.
 #[derive(Debug, Clone)]
@@ -40,8 +43,18 @@ pub struct RunningJournal(Arc<Mutex<Pages>>);
 struct Pages {
     path: PathBuf,
     running: BTreeSet<DeviceIndex>,
-    /// The file of this run, at its end; none until it was written as a whole, and none after a write that failed.
-    open: Option<Open>,
+    file: OnDisk,
+}
+
+/// The file of this run.
+#[derive(Debug)]
+enum OnDisk {
+    /// It is that of the last run, which says the same.
+    Untouched,
+    /// It was written as a whole, and is open at its end.
+    Open(Open),
+    /// A write failed: it does not say what holds.
+    Behind,
 }
 
 #[derive(Debug)]
@@ -53,19 +66,19 @@ struct Open {
 
 impl RunningJournal {
     /// Opens the journal in this folder and tells which devices it names. One that cannot be read is an empty one, with a line in
-    /// the log: the service must start, so that devices can be stopped at all.
+    /// the log: the service must start, so that devices can be stopped at all. What can be read of a spoilt one holds.
     #[must_use]
     pub fn open(folder: &Path) -> (Self, BTreeSet<DeviceIndex>) {
         let path = folder.join(FILE);
-        let running = match fs::read_to_string(&path) {
-            Ok(text) => read(&text),
+        let running = match fs::read(&path) {
+            Ok(text) => read(&String::from_utf8_lossy(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "cannot read which devices were left running");
                 BTreeSet::new()
             }
         };
-        let pages = Pages { path, running: running.clone(), open: None };
+        let pages = Pages { path, running: running.clone(), file: OnDisk::Untouched };
         (Self(Arc::new(Mutex::new(pages))), running)
     }
 
@@ -77,17 +90,28 @@ impl RunningJournal {
     }
 
     /// Writes it down before returning. A failure is logged and does not keep a device from being driven.
-    pub fn note(&self, device: DeviceIndex, motion: Motion) {
+    pub fn note(&self, device: DeviceIndex, motion: Motion) -> Noted {
         // What a panic left half done is a set with one device more or less, which this call mends.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(device, motion);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(device, motion)
     }
 }
 
-/// The journal in the hands of a device's task: when its rest is written down.
+/// Whether the file says what holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It does.
+    Written,
+    /// It could not be written.
+    Unwritten,
+}
+
+/// The journal in the hands of a device's task: when its rest is written down, and again what could not be.
 #[derive(Debug)]
 pub struct DeviceNotes {
     journal: RunningJournal,
     resting: Option<Resting>,
+    /// A device that may run and is not written down. Nobody says so a second time while it runs on.
+    unwritten: Option<DeviceIndex>,
     /// When to look. It stays when a rest ends, since a timer that is set anew at every beat costs more than one that finds nothing.
     look_at: Option<Instant>,
 }
@@ -103,7 +127,7 @@ impl DeviceNotes {
     /// Nothing is noted yet.
     #[must_use]
     pub fn new(journal: RunningJournal) -> Self {
-        Self { journal, resting: None, look_at: None }
+        Self { journal, resting: None, unwritten: None, look_at: None }
     }
 
     /// That it may run is written down before this returns, unless it is there still.
@@ -111,9 +135,10 @@ impl DeviceNotes {
         match motion {
             Motion::MayRun => {
                 self.resting = None;
-                self.journal.note(device, motion);
+                self.write_running(device);
             }
             Motion::AtRest => {
+                self.unwritten = None;
                 let due = Instant::now() + SETTLES;
                 self.resting = Some(Resting { device, due });
                 self.look_at.get_or_insert(due);
@@ -127,7 +152,7 @@ impl DeviceNotes {
         self.look_at
     }
 
-    /// Writes a rest down that has lasted.
+    /// Writes a rest down that has lasted, or once more what could not be written.
     pub fn settle(&mut self) {
         let now = Instant::now();
         if self.look_at.is_none_or(|look_at| look_at > now) {
@@ -137,6 +162,19 @@ impl DeviceNotes {
         if self.look_at.is_none() {
             self.write_rest();
         }
+        if let Some(device) = self.unwritten {
+            self.write_running(device);
+        }
+    }
+
+    fn write_running(&mut self, device: DeviceIndex) {
+        self.unwritten = match self.journal.note(device, Motion::MayRun) {
+            Noted::Written => None,
+            Noted::Unwritten => {
+                self.look_at.get_or_insert(Instant::now() + WRITE_AGAIN);
+                Some(device)
+            }
+        };
     }
 
     fn write_rest(&mut self) {
@@ -156,30 +194,44 @@ impl Drop for DeviceNotes {
 impl Pages {
     /// Adds a line, or writes the whole if that cannot be.
     fn write(&mut self, device: DeviceIndex, motion: Motion) -> io::Result<()> {
-        if let Some(mut open) = self.open.take().filter(|open| open.lines < MOST_LINES)
+        if let OnDisk::Open(open) = &mut self.file
+            && open.lines < MOST_LINES
             && open.add(device, motion).is_ok()
         {
-            self.open = Some(open);
             return Ok(());
         }
         let text: String = self.running.iter().map(|index| format!("+{index}\n")).collect();
         replace(&self.path, &text)?;
         let file = OpenOptions::new().append(true).open(&self.path)?;
-        self.open = Some(Open { file, lines: 0 });
+        self.file = OnDisk::Open(Open { file, lines: 0 });
         Ok(())
     }
 
-    fn note(&mut self, device: DeviceIndex, motion: Motion) {
+    fn note(&mut self, device: DeviceIndex, motion: Motion) -> Noted {
         let changed = match motion {
             Motion::MayRun => self.running.insert(device),
             Motion::AtRest => self.running.remove(&device),
         };
-        if !changed {
-            return;
+        let was_behind = matches!(self.file, OnDisk::Behind);
+        if !changed && !was_behind {
+            return Noted::Written;
         }
-        if let Err(error) = self.write(device, motion) {
-            let path = self.path.display();
-            tracing::error!(%path, %error, "cannot note that a device may be running; after a crash it would not be stopped");
+        match self.write(device, motion) {
+            Ok(()) => {
+                if was_behind {
+                    tracing::info!(path = %self.path.display(), "devices that may be running are noted again");
+                }
+                Noted::Written
+            }
+            Err(error) => {
+                self.file = OnDisk::Behind;
+                // Once: a pattern would say it at every beat.
+                if !was_behind {
+                    let path = self.path.display();
+                    tracing::error!(%path, %error, "cannot note that a device may be running; after a crash it would not be stopped");
+                }
+                Noted::Unwritten
+            }
         }
     }
 }
@@ -283,6 +335,47 @@ mod tests {
         fs::remove_file(folder.path().join(FILE)).unwrap();
         journal.note(DeviceIndex(2), Motion::MayRun);
         assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(1), DeviceIndex(2)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_written_is_written_as_soon_as_that_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let named = || RunningJournal::open(&state).1;
+        let (journal, _) = RunningJournal::open(&state);
+        journal.note(DeviceIndex(1), Motion::MayRun);
+        fs::remove_dir_all(&state).unwrap();
+        fs::write(&state, "no folder").unwrap();
+        let mut notes = DeviceNotes::new(journal.clone());
+        notes.note(DeviceIndex(2), Motion::MayRun);
+        assert_eq!(journal.note(DeviceIndex(2), Motion::MayRun), Noted::Unwritten);
+        fs::remove_file(&state).unwrap();
+        assert_eq!(journal.note(DeviceIndex(2), Motion::MayRun), Noted::Written);
+        assert_eq!(named(), BTreeSet::from([DeviceIndex(1), DeviceIndex(2)]));
+
+        // One that runs on is noted once: its task has to see to it.
+        fs::remove_dir_all(&state).unwrap();
+        fs::write(&state, "no folder").unwrap();
+        notes.note(DeviceIndex(3), Motion::MayRun);
+        for _ in 0..3 {
+            tokio::time::sleep_until(notes.deadline().unwrap()).await;
+            notes.settle();
+        }
+        fs::remove_file(&state).unwrap();
+        tokio::time::sleep_until(notes.deadline().unwrap()).await;
+        notes.settle();
+        assert_eq!(named(), BTreeSet::from([DeviceIndex(1), DeviceIndex(2), DeviceIndex(3)]));
+        assert_eq!(notes.deadline(), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_spoil_their_own_line_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), b"+1\n+\xff\n+2\n-1\n").unwrap();
+        let (journal, left) = RunningJournal::open(folder.path());
+        assert_eq!(left, BTreeSet::from([DeviceIndex(2)]));
+        journal.note(DeviceIndex(3), Motion::MayRun);
+        assert_eq!(RunningJournal::open(folder.path()).1, BTreeSet::from([DeviceIndex(2), DeviceIndex(3)]));
     }
 
     #[test]
