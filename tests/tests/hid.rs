@@ -321,7 +321,8 @@ async fn the_toy_behind_a_dongle_is_looked_for_while_a_client_scans_and_stopped_
     assert_eq!(dongle_hears(node).await, r#"{"type":"toy","func":"statuss"}"#);
     dongle_says(node, "garbage {{{").await;
     node.send(&[0xff; 640]).await.unwrap();
-    // It has not answered: it is told to search.
+    // It has not answered: it is asked again, and then told to search.
+    assert_eq!(dongle_hears(node).await, r#"{"type":"toy","func":"statuss"}"#);
     assert_eq!(dongle_hears(node).await, r#"{"type":"toy","func":"search"}"#);
     dongle_says(node, "").await;
     dongle_says(node, r#"{"type":"toy","func":"toyData","data":{"id":"C0FFEE012345"}}"#).await;

@@ -18,7 +18,8 @@ async fn the_toy_behind_a_dongle_at_a_named_port_is_searched_for_driven_and_stop
     let mut peer = Peer::driver(service.socket()).await.unwrap();
     assert!(peer.request("StartScanning", json!({})).await.unwrap().get("Ok").is_some());
     assert_eq!(dongle.line().await.unwrap(), r#"{"type":"toy","func":"statuss"}"#);
-    // No answer: it is told to search. One half of a line comes with the next.
+    // No answer: it is asked again, and then told to search. One half of a line comes with the next.
+    assert_eq!(dongle.line().await.unwrap(), r#"{"type":"toy","func":"statuss"}"#);
     assert_eq!(dongle.line().await.unwrap(), r#"{"type":"toy","func":"search"}"#);
     dongle.send(br#"{"type":"toy","func":"toyData","data"#).await.unwrap();
     dongle.send(b"\":{\"id\":\"C0FFEE012345\"}}\r\n").await.unwrap();

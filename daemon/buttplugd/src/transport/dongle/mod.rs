@@ -197,8 +197,9 @@ async fn search(
     let (tell, events) = mpsc::channel(EVENT_QUEUE);
     let wire = Arc::clone(&conversation.wire);
     let mut reader = JoinSet::new();
-    reader.spawn(conversation.pass_on(tell));
-    Ok(Opened { transport: Box::new(Toy { toy, wire, reader, _visit: visit }), events })
+    reader.spawn(conversation.pass_on(tell.clone()));
+    let toy = Toy { toy, wire, line: Line::Whole, tell: Some(tell), reader, _visit: visit };
+    Ok(Opened { transport: Box::new(toy), events })
 }
 
 /// A talk with a dongle over its wire.
@@ -292,13 +293,54 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
+/// What the dongle has of the line that it was sent last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Whole,
+    /// It may have the beginning only, and would take the next line for the rest of it.
+    Cut,
+}
+
 /// A toy behind a dongle.
 struct Toy {
     toy: String,
     wire: Arc<Wire>,
+    line: Line,
+    /// None once the dongle is given up.
+    tell: Option<mpsc::Sender<TransportEvent>>,
     reader: JoinSet<()>,
     /// Last: the bus looks again when the dongle is closed.
     _visit: Option<Visit>,
+}
+
+impl Toy {
+    /// Sends a line, unless the one before was cut. Not cancel-safe on purpose: a line that is given up half-way counts as cut.
+    async fn send(&mut self, line: &str) -> Result<(), TransportFault> {
+        match self.line {
+            Line::Whole => {}
+            Line::Cut => return Err(self.give_up("a line was not sent to its end")),
+        }
+        self.line = Line::Cut;
+        match self.wire.send(line).await {
+            Ok(()) => {
+                self.line = Line::Whole;
+                Ok(())
+            }
+            Err(fault) => Err(self.give_up(&fault.to_string())),
+        }
+    }
+
+    /// The next line would be lost with what is left of the one before, and nobody would know: the dongle is opened anew, and its toy
+    /// stopped first.
+    fn give_up(&mut self, why: &str) -> TransportFault {
+        let lost = TransportFault::Disconnected(format!("the dongle is given up: {why}"));
+        self.reader.abort_all();
+        if let Some(tell) = self.tell.take() {
+            // Full: then the end of the queue says that the path is gone.
+            tell.try_send(TransportEvent::Lost(lost.clone())).ok();
+        }
+        lost
+    }
 }
 
 #[async_trait]
@@ -320,7 +362,8 @@ impl Transport for Toy {
         }
         let text = std::str::from_utf8(data)
             .map_err(|_| TransportFault::Refused("the dongle passes on text, and this is none".to_owned()))?;
-        self.wire.send(&command(&self.toy, text)).await
+        let line = command(&self.toy, text);
+        self.send(&line).await
     }
 
     async fn read(&mut self, endpoint: &str, _: u32) -> Result<Vec<u8>, TransportFault> {
@@ -340,7 +383,8 @@ impl Transport for Toy {
     }
 
     async fn close(self: Box<Self>) {
-        let Self { wire, mut reader, _visit, .. } = *self;
+        let Self { wire, tell, mut reader, _visit, .. } = *self;
+        drop(tell);
         reader.shutdown().await;
         close(wire).await;
     }

@@ -69,11 +69,20 @@ pub(super) enum Effect {
     Lost,
 }
 
+/// How often the dongle was asked. The first question is lost if the line before it was cut: the dongle takes it for the rest of that. (An
+/// empty line would end that too, but nobody knows what a dongle makes of one.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    First,
+    Second,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// The dongle was asked what it has.
     Asking {
         until: Instant,
+        time: Time,
     },
     Searching,
     /// A toy was found; the search has to end before it can be spoken to.
@@ -96,24 +105,28 @@ pub(super) struct Talk {
 
 impl Talk {
     pub(super) fn new(now: Instant) -> Self {
-        Self { state: State::Asking { until: now + STATUS_LIMIT }, line: Vec::new() }
+        Self { state: State::Asking { until: now + STATUS_LIMIT, time: Time::First }, line: Vec::new() }
     }
 
-    /// The first words.
+    /// Asks what the dongle has.
     pub(super) fn begin(&self, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send(ASK_STATUS.to_owned()));
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Asking { until } | State::Ending { until, .. } => Some(*until),
+            State::Asking { until, .. } | State::Ending { until, .. } => Some(*until),
             State::Searching | State::Connected { .. } => None,
         }
     }
 
     pub(super) fn deadline_passed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         match &self.state {
-            State::Asking { until } if *until <= now => self.search(effects),
+            State::Asking { until, time: Time::First } if *until <= now => {
+                self.state = State::Asking { until: now + STATUS_LIMIT, time: Time::Second };
+                self.begin(effects);
+            }
+            State::Asking { until, time: Time::Second } if *until <= now => self.search(effects),
             // It does not say so, but it has had its time.
             State::Ending { toy, until } if *until <= now => self.connected(toy.clone(), effects),
             State::Asking { .. } | State::Ending { .. } | State::Searching | State::Connected { .. } => {}

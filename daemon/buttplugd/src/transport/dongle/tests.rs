@@ -3,7 +3,10 @@
 use std::os::unix::net::UnixDatagram;
 
 use engine::recording::Redaction;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair},
+};
 
 use super::{
     super::hid::node::Node,
@@ -35,10 +38,21 @@ impl Dongle {
                 self.text = rest;
                 return line;
             }
+            self.text += &self.hears_report().await;
+        }
+    }
+
+    /// The text of the next report that has some.
+    async fn hears_report(&self) -> String {
+        loop {
             let mut report = [0; 100];
             let length = timeout(PATIENCE, self.node.recv(&mut report)).await.unwrap().unwrap();
             assert_eq!((length, report[0], report[64]), (65, 0, 0), "a report has 65 bytes");
-            self.text.extend(report[1..64].iter().filter(|byte| **byte != 0).map(|byte| char::from(*byte)));
+            let text = report[1..64].iter().filter(|byte| **byte != 0).map(|byte| char::from(*byte));
+            let text: String = text.collect();
+            if !text.is_empty() {
+                return text;
+            }
         }
     }
 
@@ -66,7 +80,8 @@ async fn a_toy_is_searched_for_driven_heard_and_lost() {
     let (_wish, wishes) = watch::channel(ScanWish::Scan);
     let searching = tokio::spawn(search(wire, wishes, None));
     assert_eq!(dongle.hears().await, ASKED);
-    // No answer: after its time the search begins. One that ends too early is begun again.
+    // No answer: it is asked again, and after its time the search begins. One that ends too early is begun again.
+    assert_eq!(dongle.hears().await, ASKED);
     assert_eq!(dongle.hears().await, SEARCH);
     dongle.says(r#"{"type":"toy","func":"search","result":205}"#).await;
     dongle.says(r#"{"type":"toy","func":"search","result":206}"#).await;
@@ -121,10 +136,84 @@ async fn a_search_ends_when_nobody_wants_it_any_more() {
     let (wish, wishes) = watch::channel(ScanWish::Scan);
     let searching = tokio::spawn(search(wire, wishes, None));
     assert_eq!(dongle.hears().await, ASKED);
+    assert_eq!(dongle.hears().await, ASKED);
     assert_eq!(dongle.hears().await, SEARCH);
     wish.send_replace(ScanWish::Rest);
     assert_eq!(dongle.hears().await, STOP_SEARCH);
     assert!(timeout(PATIENCE, searching).await.unwrap().unwrap().is_err());
+}
+
+/// What a node does that can take no more reports.
+#[derive(Debug, Clone, Copy)]
+enum Full {
+    Refuses,
+    Blocks,
+}
+
+/// A toy behind a node that can take no more, until the far end reads.
+fn toy_behind_a_full_node(full: Full) -> (Toy, mpsc::Receiver<TransportEvent>, Dongle) {
+    let (node, far) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    while send(&node, &[0; 65], SendFlags::DONTWAIT).is_ok() {}
+    let far = UnixDatagram::from(far);
+    far.set_nonblocking(true).unwrap();
+    let far = tokio::net::UnixDatagram::from_std(far).unwrap();
+    let copy = node.try_clone().unwrap();
+    let wire = Arc::new(Wire::Hid(Node::of(node).unwrap()));
+    // Nobody reads at this end, which would have to wait otherwise.
+    fcntl_setfl(
+        &copy,
+        match full {
+            Full::Refuses => OFlags::NONBLOCK,
+            Full::Blocks => OFlags::empty(),
+        },
+    )
+    .unwrap();
+    let (tell, events) = mpsc::channel(EVENT_QUEUE);
+    let toy = "C0FFEE012345".to_owned();
+    let toy = Toy { toy, wire, line: Line::Whole, tell: Some(tell), reader: JoinSet::new(), _visit: None };
+    (toy, events, Dongle { node: far, text: String::new() })
+}
+
+#[tokio::test]
+async fn the_line_after_one_that_was_cut_is_not_sent_for_nothing() {
+    let set = r#"{"type":"toy","func":"command","id":"C0FFEE012345","cmd":"Vibrate:10;"}"#;
+    for full in [Full::Blocks, Full::Refuses] {
+        let (mut toy, mut events, dongle) = toy_behind_a_full_node(full);
+        let write = toy.write("tx", b"Vibrate:10;", WriteKind::WithoutResponse);
+        // Whoever waits for the first of the two reports gives up; or the node does.
+        match (full, timeout(Duration::ZERO, write).await) {
+            (Full::Blocks, Err(_)) => {
+                let first = dongle.hears_report().await;
+                assert_eq!(first, set[..63], "it has the beginning of a line");
+            }
+            (Full::Refuses, Ok(Err(TransportFault::Disconnected(_)))) => {}
+            (Full::Blocks | Full::Refuses, other) => panic!("{full:?}: {other:?}"),
+        }
+        let stop = toy.write("tx", b"Vibrate:0;", WriteKind::WithoutResponse).await;
+        assert!(matches!(stop, Err(TransportFault::Disconnected(_))), "{full:?}: {stop:?}");
+        let lost = event(&mut events).await;
+        assert!(
+            matches!(lost, Some(TransportEvent::Lost(TransportFault::Disconnected(_)))),
+            "{full:?}: {lost:?}"
+        );
+        assert_eq!(event(&mut events).await, None, "the path is closed");
+    }
+}
+
+#[test]
+fn a_dongle_that_has_half_a_line_is_asked_once_more_before_it_searches() {
+    let begun = Instant::now();
+    let (mut talk, mut effects) = (Talk::new(begun), Vec::new());
+    talk.begin(&mut effects);
+    // It took the question for the rest of the line.
+    let later = talk.deadline().unwrap();
+    talk.deadline_passed(later, &mut effects);
+    let asked = Effect::Send(ASKED.into());
+    assert_eq!(effects, [asked.clone(), asked]);
+    effects.clear();
+    talk.heard(later, b"{\"func\":\"status\",\"data\":{\"id\":\"AB\",\"status\":202}}\n", &mut effects);
+    assert_eq!(effects, [Effect::Found("AB".into())]);
 }
 
 #[test]
