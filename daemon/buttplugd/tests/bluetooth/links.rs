@@ -230,6 +230,62 @@ fn a_link_that_breaks_amid_a_write_does_not_wait_for_its_answer() {
     );
 }
 
+/// Two ways to one device, told of one after the other.
+async fn seen_twice(rig: &mut Rig) -> (FakeDevice, [Box<dyn Opener>; 2]) {
+    let toy = rig.bluez.add_device(toy());
+    rig.transport.scan();
+    let first = rig.transport.device().await.opener;
+    rig.transport.rest();
+    rig.bluez.adapter().not_discovering().await;
+    rig.transport.scan();
+    (toy, [first, rig.transport.device().await.opener])
+}
+
+/// Whether a new link passes packets, is told what BlueZ says of the device, and that it breaks.
+async fn works(toy: &FakeDevice, link: &mut Opened) {
+    assert_eq!(next_event(&mut link.events).await, Some(TransportEvent::Rssi(-50)));
+    toy.set_rssi(-61);
+    assert_eq!(next_event(&mut link.events).await, Some(TransportEvent::Rssi(-61)));
+    link.transport.write("tx", &[1], Wanted::WithResponse).await.unwrap();
+    toy.vanish();
+    assert!(matches!(lost(&mut link.events).await, Some(TransportFault::Disconnected(_))));
+}
+
+#[test]
+fn a_link_that_is_replaced_leaves_the_next_one_alone() {
+    in_own_process(
+        module_path!(),
+        "a_link_that_is_replaced_leaves_the_next_one_alone",
+        async |mut rig: Rig| {
+            let (toy, [first, second]) = seen_twice(&mut rig).await;
+            let mut first = first.open(&access()).await.unwrap();
+            let mut second = second.open(&access()).await.unwrap();
+            assert!(matches!(lost(&mut first.events).await, Some(TransportFault::Disconnected(_))));
+            first.transport.close().await;
+            works(&toy, &mut second).await;
+        },
+    );
+}
+
+#[test]
+fn a_link_that_is_slow_to_end_leaves_the_next_one_alone() {
+    in_own_process(
+        module_path!(),
+        "a_link_that_is_slow_to_end_leaves_the_next_one_alone",
+        async |mut rig: Rig| {
+            let (toy, [first, second]) = seen_twice(&mut rig).await;
+            let first = first.open(&access()).await.unwrap();
+            toy.fail_next(Step::Disconnect, Failure::Silent);
+            let closing = tokio::spawn(first.transport.close());
+            toy.operation_that(|operation| operation.action == Action::Disconnect).await;
+            let mut second = second.open(&access()).await.unwrap();
+            closing.await.unwrap();
+
+            works(&toy, &mut second).await;
+        },
+    );
+}
+
 #[test]
 fn many_links_leave_nothing_behind() {
     in_own_process(module_path!(), "many_links_leave_nothing_behind", async |mut rig: Rig| {

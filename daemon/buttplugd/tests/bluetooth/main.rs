@@ -14,7 +14,7 @@ mod seeing;
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use buttplugd::transport::{ScanWish, TransportEvent, TransportFault, TransportState};
+use buttplugd::transport::{Opened, Opener, ScanWish, TransportEvent, TransportFault, TransportState};
 use engine::{
     advertisement::Advertisement,
     protocol::{Endpoint, WriteKind as Wanted},

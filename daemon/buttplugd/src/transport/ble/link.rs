@@ -10,7 +10,7 @@ use std::{
 
 use btleplug::{
     api::{Peripheral as _, ValueNotification},
-    platform::{Peripheral, PeripheralId},
+    platform::Peripheral,
 };
 use engine::protocol::Endpoint;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
@@ -24,7 +24,7 @@ use super::{
     asked::{Asked, PAIRING_GUESS, Turn},
     endpoints::Endpoints,
     fault::{fault, milliseconds, wants_pairing, within},
-    links::{Links, News},
+    links::{Connection, Key, Links, News},
     pairing,
     request::{CLOSE_LIMIT, Guess, Pairing, Reply, Request, TRANSFER_LIMIT},
 };
@@ -37,7 +37,7 @@ pub(super) type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + S
 
 /// The half that speaks to BlueZ.
 pub(super) struct Link {
-    pub(super) id: PeripheralId,
+    pub(super) key: Key,
     pub(super) address: String,
     pub(super) links: Links,
     pub(super) peripheral: Peripheral,
@@ -146,7 +146,7 @@ impl Link {
         match reason {
             Some(reason) => {
                 self.note_end();
-                self.links.lose(&self.id, &reason);
+                self.links.broke(&self.key, &reason);
                 // If there is no room, the end of the channel says it too.
                 self.tell.try_send(TransportEvent::Lost(TransportFault::Disconnected(reason))).ok();
             }
@@ -157,20 +157,24 @@ impl Link {
     /// The link ends: if that is over what was asked first of an endpoint, the device may want to be paired.
     fn note_end(&self) {
         if self.asked.is_silent() {
-            self.links.hung_up(&self.id);
+            self.links.hung_up(&self.key.id);
         } else {
-            self.links.answered(&self.id);
+            self.links.answered(&self.key.id);
         }
     }
 
     /// Ends the connection. Not a loss: it was wanted.
     pub(super) async fn hang_up(&self) {
         self.note_end();
-        self.links.closing(&self.id);
-        if let Err(error) = within(CLOSE_LIMIT, &self.address, self.peripheral.disconnect()).await {
-            tracing::debug!(address = self.address, %error, "cannot disconnect");
+        match self.links.closing(&self.key) {
+            Connection::Own => {
+                if let Err(error) = within(CLOSE_LIMIT, &self.address, self.peripheral.disconnect()).await {
+                    tracing::debug!(address = self.address, %error, "cannot disconnect");
+                }
+            }
+            Connection::OfAnother => {}
         }
-        self.links.remove(&self.id);
+        self.links.remove(&self.key);
     }
 
     /// Does something with the device; where it wants to be paired for that, pairs and does it again.
@@ -194,7 +198,7 @@ impl Link {
             Err(error)
                 if wants_pairing(&error) && self.pairing.replace(Pairing::Tried) == Pairing::Untried =>
             {
-                pairing::pair(&self.id, &self.address, &self.links).await?;
+                pairing::pair(&self.key.id, &self.address, &self.links).await?;
                 within(TRANSFER_LIMIT, &self.address, call()).await?
             }
             Err(error) => return Err(fault(&error, &self.address)),
@@ -226,7 +230,7 @@ impl Link {
     /// Pairs on suspicion, once.
     async fn guess(&self) -> Result<Guess, TransportFault> {
         match self.pairing.replace(Pairing::Tried) {
-            Pairing::Untried => pairing::guess(&self.id, &self.address, &self.links).await,
+            Pairing::Untried => pairing::guess(&self.key.id, &self.address, &self.links).await,
             Pairing::Tried => Ok(Guess::Wrong),
         }
     }
@@ -236,7 +240,7 @@ impl Link {
             Request::Pair { reply } => {
                 let before = self.pairing.replace(Pairing::Tried);
                 let paired = match before {
-                    Pairing::Untried => pairing::pair(&self.id, &self.address, &self.links).await,
+                    Pairing::Untried => pairing::pair(&self.key.id, &self.address, &self.links).await,
                     Pairing::Tried => Ok(()),
                 };
                 answer(reply, paired.map(|()| before), || Done::Nothing)

@@ -34,6 +34,13 @@ pub(super) struct News {
     pub(super) lost: Option<String>,
 }
 
+/// Whose the connection to a device is when a link ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    Own,
+    OfAnother,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
     /// BlueZ has not said yet that it is connected. News of a break are of the connection before.
@@ -44,13 +51,25 @@ enum Phase {
     Closing,
 }
 
+/// Which of the links of this service, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Generation(u64);
+
+/// What a link calls itself by. Its device alone would not do: while it is slow to end there may be another link to that.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) id: PeripheralId,
+    generation: Generation,
+}
+
 /// The links, by device. Clones are the same set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Links(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    up: HashMap<PeripheralId, watch::Sender<News>>,
+    up: HashMap<PeripheralId, (Generation, watch::Sender<News>)>,
+    last_generation: Generation,
     /// Links that ended, until the radio takes them.
     ended: Vec<PeripheralId>,
     ends: watch::Sender<()>,
@@ -61,8 +80,24 @@ struct Inner {
 }
 
 impl Inner {
+    /// The link to a device, whichever it is now.
+    fn to(&self, id: &PeripheralId) -> Option<&watch::Sender<News>> {
+        self.up.get(id).map(|(_, link)| link)
+    }
+
+    /// This link, unless it has ended or there is another to its device.
+    fn own(&self, key: &Key) -> Option<&watch::Sender<News>> {
+        self.up.get(&key.id).filter(|(generation, _)| *generation == key.generation).map(|(_, link)| link)
+    }
+
+    fn enter(&self, key: &Key, phase: Phase) {
+        if let Some(link) = self.own(key) {
+            link.send_modify(|news| news.phase = phase);
+        }
+    }
+
     fn lose(&mut self, id: &PeripheralId, reason: &str) {
-        if let Some(link) = self.up.get(id).filter(|link| link.borrow().phase != Phase::Closing) {
+        if let Some(link) = self.to(id).filter(|link| link.borrow().phase != Phase::Closing) {
             link.send_modify(|news| news.lost = Some(reason.to_owned()));
             self.end(id);
         }
@@ -82,36 +117,56 @@ impl Links {
     }
 
     /// A link is coming up to a device that was heard with this strength. What this gives hears of it until it is removed or lost.
-    pub(super) fn add(&self, id: PeripheralId, rssi: Option<i16>) -> watch::Receiver<News> {
+    pub(super) fn add(&self, id: PeripheralId, rssi: Option<i16>) -> (Key, watch::Receiver<News>) {
         let (tell, news) = watch::channel(News { rssi, ..News::default() });
-        self.lock().up.insert(id, tell);
-        news
+        let mut inner = self.lock();
+        inner.last_generation.0 += 1;
+        let generation = inner.last_generation;
+        inner.up.insert(id.clone(), (generation, tell));
+        (Key { id, generation }, news)
     }
 
     /// The connection of a link is about to be made anew. The end of the one before is no loss.
-    pub(super) fn connecting(&self, id: &PeripheralId) {
-        if let Some(link) = self.lock().up.get(id) {
-            link.send_modify(|news| news.phase = Phase::Connecting);
-        }
+    pub(super) fn connecting(&self, key: &Key) {
+        self.lock().enter(key, Phase::Connecting);
     }
 
-    /// The device of a link is connected.
+    /// A link is connected.
+    pub(super) fn came_up(&self, key: &Key) {
+        self.lock().enter(key, Phase::Connected);
+    }
+
+    /// A device is connected, as BlueZ says.
     pub(super) fn connected(&self, id: &PeripheralId) {
-        if let Some(link) = self.lock().up.get(id) {
+        if let Some(link) = self.lock().to(id) {
             link.send_modify(|news| news.phase = Phase::Connected);
         }
     }
 
-    /// A link is about to be closed.
-    pub(super) fn closing(&self, id: &PeripheralId) {
-        if let Some(link) = self.lock().up.get(id) {
-            link.send_modify(|news| news.phase = Phase::Closing);
+    /// A link is about to be closed. Whether the connection is its own to be ended: another link may have that by now.
+    pub(super) fn closing(&self, key: &Key) -> Connection {
+        let inner = self.lock();
+        inner.enter(key, Phase::Closing);
+        match inner.own(key) {
+            None if inner.up.contains_key(&key.id) => Connection::OfAnother,
+            Some(_) | None => Connection::Own,
         }
     }
 
     /// A link was closed, or never came up.
-    pub(super) fn remove(&self, id: &PeripheralId) {
-        self.lock().end(id);
+    pub(super) fn remove(&self, key: &Key) {
+        let mut inner = self.lock();
+        if inner.own(key).is_some() {
+            inner.end(&key.id);
+        }
+    }
+
+    /// A link broke, as it found itself.
+    pub(super) fn broke(&self, key: &Key, reason: &str) {
+        let mut inner = self.lock();
+        if inner.own(key).is_some() {
+            inner.lose(&key.id, reason);
+        }
     }
 
     /// Whether there is a link to the device.
@@ -121,13 +176,13 @@ impl Links {
 
     /// Whether the device of a link was connected.
     pub(super) fn is_connected(&self, id: &PeripheralId) -> bool {
-        self.lock().up.get(id).is_some_and(|link| link.borrow().phase == Phase::Connected)
+        self.lock().to(id).is_some_and(|link| link.borrow().phase == Phase::Connected)
     }
 
     /// The devices with a link that is connected.
     pub(super) fn all_connected(&self) -> Vec<PeripheralId> {
         let inner = self.lock();
-        let connected = inner.up.iter().filter(|(_, link)| link.borrow().phase == Phase::Connected);
+        let connected = inner.up.iter().filter(|(_, (_, link))| link.borrow().phase == Phase::Connected);
         connected.map(|(id, _)| id.clone()).collect()
     }
 
@@ -178,12 +233,12 @@ impl Links {
 
     /// The strength of a signal changed.
     pub(super) fn rssi(&self, id: &PeripheralId, rssi: i16) {
-        if let Some(link) = self.lock().up.get(id) {
+        if let Some(link) = self.lock().to(id) {
             link.send_if_modified(|news| news.rssi.replace(rssi) != Some(rssi));
         }
     }
 
-    /// The link to a device broke.
+    /// The link to a device broke, as BlueZ says.
     pub(super) fn lose(&self, id: &PeripheralId, reason: &str) {
         self.lock().lose(id, reason);
     }

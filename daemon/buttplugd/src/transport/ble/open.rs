@@ -18,7 +18,7 @@ use super::{
     endpoints::Endpoints,
     fault::{dbus_error, fault, milliseconds, wants_pairing, within},
     link::{EVENTS, Link, Notifications},
-    links::{Links, News},
+    links::{Connection, Key, Links, News},
     pairing, quarantine,
     request::{Guess, Pairing},
     transport::LinkTransport,
@@ -94,8 +94,9 @@ impl Opener for LinkOpener {
         drop(quarantine::start("bluetooth-link", move || async move {
             let LinkOpener { id, address, rssi, links } = *self;
             let mut ready = ready;
+            let (key, news) = links.add(id, rssi);
             let up = tokio::select! {
-                up = bring_up(&id, &address, rssi, &links, &candidates) => up,
+                up = bring_up(&key, &address, news, &links, &candidates) => up,
                 // Whoever wanted it has given up.
                 () = ready.closed() => Err(TransportFault::Refused("nobody waits for it any more".into())),
             };
@@ -113,7 +114,7 @@ impl Opener for LinkOpener {
                         asked: Arc::clone(&asked),
                     };
                     let link = Link {
-                        id,
+                        key,
                         address,
                         links,
                         peripheral,
@@ -133,9 +134,11 @@ impl Opener for LinkOpener {
                     }
                 }
                 Err(fault) => {
-                    links.closing(&id);
-                    call_off(&id).await;
-                    links.remove(&id);
+                    match links.closing(&key) {
+                        Connection::Own => call_off(&key.id).await,
+                        Connection::OfAnother => {}
+                    }
+                    links.remove(&key);
                     if ready.send(Err(fault)).is_err() {
                         tracing::debug!(address, "a link failed that nobody waited for");
                     }
@@ -162,17 +165,16 @@ struct Up {
 }
 
 async fn bring_up(
-    id: &PeripheralId,
+    key: &Key,
     address: &str,
-    rssi: Option<i16>,
+    mut news: watch::Receiver<News>,
     links: &Links,
     candidates: &[NamedServices],
 ) -> Result<Up, TransportFault> {
-    let peripheral = within(CALL_LIMIT, address, find(id)).await?;
-    let mut news = links.add(id.clone(), rssi);
+    let peripheral = within(CALL_LIMIT, address, find(&key.id)).await?;
     let up = async {
-        let paired = connect(&peripheral, id, address, links).await?;
-        links.connected(id);
+        let paired = connect(&peripheral, key, address, links).await?;
+        links.came_up(key);
         // It may have broken before that was noted.
         if !within(CALL_LIMIT, address, peripheral.is_connected()).await? {
             return Err(TransportFault::Disconnected("the device broke the connection at once".into()));
@@ -240,10 +242,11 @@ async fn attempt(peripheral: &Peripheral, deadline: Instant) -> Attempt {
 /// Connects, and says whether the device was asked to pair on the way.
 async fn connect(
     peripheral: &Peripheral,
-    id: &PeripheralId,
+    key: &Key,
     address: &str,
     links: &Links,
 ) -> Result<Pairing, TransportFault> {
+    let id = &key.id;
     let mut paired = Pairing::Untried;
     let deadline = Instant::now() + CONNECT_LIMIT;
     let mut tries = 1;
@@ -254,7 +257,7 @@ async fn connect(
             Attempt::Dead | Attempt::Late if tries < TRIES && Instant::now() < deadline => {
                 tracing::debug!(address, tries, "a connection comes to nothing, and is made anew");
                 tries += 1;
-                links.connecting(id);
+                links.connecting(key);
                 call_off(id).await;
                 continue;
             }
