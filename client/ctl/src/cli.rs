@@ -237,11 +237,12 @@ pub(crate) enum Config {
         /// Number, address, or part of the name.
         device: String,
     },
-    /// Take a denial back.
+    /// Take a denial back. A device that is not denied is taken off the list of `--only`.
     Allow {
         /// Number, address, or part of the name.
         device: String,
-        /// From now on, only devices that are allowed this way.
+        /// From now on, only devices that are allowed this way. `allow` without `--only` takes a device off that list again, and
+        /// with the last one all devices may be used; `deny` keeps the list.
         #[arg(long)]
         only: bool,
     },

@@ -8,7 +8,7 @@ use engine::{
         catalogue::{Catalogue, Source},
         edit::{AccessWish, Change, OutputChange, apply},
         layer::Layer,
-        model::{DefinitionFile, DeviceRule, OutputRule},
+        model::{DefinitionFile, DeviceRule, OutputRule, Which},
         parse::{Parsed, parse},
         resolved::{Resolved, ResolvedOutput},
         template::AnyTemplate,
@@ -93,20 +93,23 @@ pub(super) fn edit(
     let device = devices.find(wanted)?;
     let entries = own_entries(&devices.sources, &device);
     let usual = directories.config.join(FILE);
-    let mut files: Vec<PathBuf> = match wish {
-        // A denial is only taken back when no entry denies the device any more.
-        Wish::Allow => {
-            entries.iter().filter(|(_, rule)| rule.deny || rule.allow).map(|(file, _)| file.into()).collect()
-        }
+    let is_denied = entries.iter().any(|(_, rule)| rule.deny);
+    let place = |(file, rule): &(String, DeviceRule)| (PathBuf::from(file), rule.which.clone());
+    let targets: Vec<(PathBuf, Which)> = match wish {
+        // A denial is only taken back when no entry denies the device any more. A place on the list of allowed devices is another
+        // matter: were it lost with the denial, the list might be gone and all other devices let in.
+        Wish::Allow if is_denied => entries.iter().filter(|(_, rule)| rule.deny).map(place).collect(),
+        Wish::Allow => entries.iter().filter(|(_, rule)| rule.allow).map(place).collect(),
         Wish::Name(_) | Wish::Cap { .. } | Wish::Deny | Wish::AllowOnly => {
-            vec![entries.last().map_or(usual, |(file, _)| file.into())]
+            vec![entries.last().map_or_else(|| (usual, device.which()), place)]
         }
     };
-    files.dedup();
+    let had_allow_list = devices.catalogue.has_allow_list();
     let mut not_offered = None;
-    for path in &files {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for (path, which) in &targets {
         let file = UserFile::open(path.clone())?;
-        let text = edited(&file, &device, wish, &devices.catalogue)?;
+        let text = edited(&file, &device, which, wish, &devices.catalogue)?;
         let sources = with_text(&devices.sources, &file.name(), &text);
         let (after, _) = Catalogue::build(&sources, None, &Templates::Read);
         not_offered = judge(&device, wish, &devices.catalogue, &after)?;
@@ -115,8 +118,10 @@ pub(super) fn edit(
         }
         devices.sources = sources;
         devices.catalogue = after;
+        files.push(path.clone());
     }
-    let mut told = format!("{} {}\n", device.title(), said(wish));
+    files.dedup();
+    let mut told = format!("{} {}\n", device.title(), said(wish, is_denied));
     for path in &files {
         // Writing to a String cannot fail.
         writeln!(told, "  in {}", path.display()).unwrap_or_default();
@@ -127,12 +132,22 @@ pub(super) fn edit(
     }
     if let Some(refusal) = &not_offered {
         writeln!(told, "  but it is not offered: {refusal}").unwrap_or_default();
+        if matches!((wish, refusal), (Wish::Allow, Refusal::NotAllowed { .. })) {
+            told.push_str("  `allow --only` puts it on the list of allowed devices\n");
+        }
+    }
+    let has_allow_list = devices.catalogue.has_allow_list();
+    if had_allow_list && !has_allow_list {
+        told.push_str(super::LIST_LIFTED);
+    } else if has_allow_list && *wish == Wish::Deny {
+        told.push_str("  the list of allowed devices stays: no device that is not on it may be used\n");
     }
     let json = json!({
         "Files": files,
         "DeviceIndex": device.met.as_ref().map(|(index, _)| index.0),
         "Address": device.address,
         "NotOffered": not_offered.map(|refusal| refusal.to_string()),
+        "AllowList": has_allow_list,
     });
     Ok(Outcome { text: told, json, verdict: Verdict::Good })
 }
@@ -159,6 +174,7 @@ fn exactness(rule: &DeviceRule) -> (bool, bool) {
 fn edited(
     file: &UserFile,
     device: &Known,
+    which: &Which,
     wish: &Wish,
     catalogue: &Catalogue,
 ) -> Result<String, OfflineError> {
@@ -167,12 +183,11 @@ fn edited(
         // It is not written to: the change below is refused, and says where the error is.
         Parsed::Broken { .. } => DefinitionFile::default(),
     };
-    let own = content.device.iter().filter(|rule| device.is_meant_alone(&rule.which));
-    let entry = own.max_by_key(|rule| exactness(rule));
-    let which = entry.map_or_else(|| device.which(), |rule| rule.which.clone());
+    let entry = content.device.iter().find(|rule| rule.which == *which);
     let change = match wish {
         Wish::Name(name) => Change::Rename(name.clone()),
         Wish::Deny => Change::Access(AccessWish::Deny),
+        Wish::Allow if entry.is_some_and(|rule| rule.deny) => Change::Access(AccessWish::NotDenied),
         Wish::Allow => Change::Access(AccessWish::Unsaid),
         Wish::AllowOnly => Change::Access(AccessWish::Allow),
         Wish::Cap { feature, kind, most } => {
@@ -187,10 +202,10 @@ fn edited(
             Change::Output { feature: *feature, kind, change }
         }
     };
-    Ok(apply(&file.name(), file.text(), &which, &change)?)
+    Ok(apply(&file.name(), file.text(), which, &change)?)
 }
 
-fn said(wish: &Wish) -> String {
+fn said(wish: &Wish, was_denied: bool) -> String {
     match wish {
         Wish::Name(Some(name)) => format!("is now called \"{name}\""),
         Wish::Name(None) => "has the name of its model again".to_owned(),
@@ -202,7 +217,8 @@ fn said(wish: &Wish) -> String {
             }
         },
         Wish::Deny => "will not be connected to".to_owned(),
-        Wish::Allow => "may be used again".to_owned(),
+        Wish::Allow if was_denied => "may be used again".to_owned(),
+        Wish::Allow => "is not on the list of allowed devices any more".to_owned(),
         Wish::AllowOnly => "may be used, and no device that is not allowed this way".to_owned(),
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn import(
     let target = UserFile::open(directories.config.join(FILE))?;
     let name = target.name();
     let mut sources = devices::sources(config, directories);
+    let (before, _) = Catalogue::build(&sources, None, &Templates::Read);
     sources.retain(|source| source.file != name);
     let (catalogue, _) = Catalogue::build(&sources, None, &Templates::Read);
     let Imported { text, report } = import_intiface(&json, &catalogue)
@@ -73,6 +74,8 @@ pub(super) fn import(
     }
     let path = target.path().to_owned();
     target.replace(&text)?;
+    sources.push(source);
+    let (after, _) = Catalogue::build(&sources, None, &Templates::Read);
 
     let denied = content.device.iter().filter(|rule| rule.deny).count();
     let mut told = format!(
@@ -88,6 +91,9 @@ pub(super) fn import(
         // Writing to a String cannot fail.
         writeln!(told, "  {entry}: {what}").unwrap_or_default();
     }
+    if before.has_allow_list() && !after.has_allow_list() {
+        told.push_str(super::LIST_LIFTED);
+    }
     let notes: Vec<Value> =
         notes.iter().map(|(entry, what)| json!({ "Entry": entry, "What": what })).collect();
     let json = json!({
@@ -95,6 +101,7 @@ pub(super) fn import(
         "Devices": content.device.len(),
         "Denied": denied,
         "Models": content.model.len(),
+        "AllowList": after.has_allow_list(),
         "Notes": notes,
     });
     Ok(Outcome { text: told, json, verdict: Verdict::Good })

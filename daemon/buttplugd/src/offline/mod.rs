@@ -60,7 +60,7 @@ pub enum ConfigTask {
         /// Number, address, or part of the name
         device: String,
     },
-    /// Take a denial back
+    /// Take a denial back, or else take a device off the list of `--only`
     Allow {
         /// Number, address, or part of the name
         device: String,
@@ -79,6 +79,9 @@ pub enum ConfigTask {
     /// Show all known devices and what the user wants of them
     Show,
 }
+
+/// What is said when no entry allows single devices any more.
+const LIST_LIFTED: &str = "  no list of allowed devices any more: all others may be used\n";
 
 /// What came of a task.
 #[derive(Debug, Clone, PartialEq)]

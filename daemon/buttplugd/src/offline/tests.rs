@@ -192,6 +192,51 @@ fn a_denial_of_a_whole_protocol_stays_and_is_told() {
 }
 
 #[test]
+fn a_list_of_allowed_devices_is_not_opened_by_a_denial_and_lifted_only_with_a_word() {
+    let user = User::new();
+    let allow = |only| user.config(ConfigTask::Allow { device: "3".into(), only }).unwrap().text;
+    let deny = || user.config(ConfigTask::Deny { device: "3".into() }).unwrap().text;
+    let lifted = "no list of allowed devices any more: all others may be used";
+    let other = || {
+        let devices = known::Devices::read(&user.config, &user.directories).unwrap();
+        devices.catalogue.admit("acme", "AA:00:00:00:00:02").is_ok()
+    };
+    assert!(other());
+    assert!(!allow(true).contains(lifted));
+    assert!(!other());
+    let told = deny();
+    assert!(told.contains("the list of allowed devices stays"), "{told}");
+    assert!(!other(), "{}", user.text(FILE));
+    assert!(user.shown()["NotOffered"].as_str().unwrap().contains("denied by"));
+
+    let told = allow(false);
+    assert!(told.contains("may be used again") && !told.contains(lifted), "{told}");
+    assert_eq!(user.shown()["NotOffered"], Value::Null);
+    assert!(!other(), "the denial is taken back, and nothing else");
+    let told = allow(false);
+    assert!(
+        told.contains("is not on the list of allowed devices any more") && told.contains(lifted),
+        "{told}"
+    );
+    assert!(other());
+}
+
+#[test]
+fn an_import_that_lifts_the_list_of_allowed_devices_says_so() {
+    let user = User::new();
+    let device = |allow: bool| {
+        let identifier = json!({ "address": ADDRESS, "protocol": "acme", "identifier": "W" });
+        let settings = json!({ "allow": allow, "deny": false, "display_name": "Old" });
+        intiface(&json!({ "identifier": identifier, "config": { "user_config": settings, "features": [] } }))
+    };
+    let lifted = "no list of allowed devices any more";
+    user.write("old.json", &device(true));
+    assert!(!import(&user, false).unwrap().text.contains(lifted));
+    user.write("old.json", &device(false));
+    assert!(import(&user, true).unwrap().text.contains(lifted));
+}
+
+#[test]
 fn what_is_broken_is_not_written_to() {
     let user = User::new();
     user.write(FILE, "[[device]]\nwhich = { adress = \"x\" }\n");

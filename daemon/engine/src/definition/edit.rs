@@ -38,10 +38,12 @@ pub enum Change {
 /// Whether a device may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessWish {
-    /// Never.
+    /// Never. If it is on the list of allowed devices it stays there, or the list might be gone and let in all others.
     Deny,
     /// Yes, and others only if they are allowed too.
     Allow,
+    /// No longer denied, and on the list of allowed devices if it was.
+    NotDenied,
     /// As other rules have it.
     Unsaid,
 }
@@ -193,13 +195,12 @@ fn change_entry(table: &mut Table, change: &Change) {
     match change {
         Change::Rename(name) => set(table, "name", name.as_deref().map(Value::from)),
         Change::Access(wish) => {
-            let (deny, allow) = match wish {
-                AccessWish::Deny => (Some(true.into()), None),
-                AccessWish::Allow => (None, Some(true.into())),
-                AccessWish::Unsaid => (None, None),
-            };
-            set(table, "deny", deny);
-            set(table, "allow", allow);
+            set(table, "deny", (*wish == AccessWish::Deny).then(|| true.into()));
+            match wish {
+                AccessWish::Deny | AccessWish::NotDenied => {}
+                AccessWish::Allow => set(table, "allow", Some(true.into())),
+                AccessWish::Unsaid => set(table, "allow", None),
+            }
         }
         Change::Index(index) => set(table, "index", index.map(|index| i64::from(index).into())),
         Change::MessageGap(gap) => set(table, "message_gap_ms", gap.map(|gap| i64::from(gap).into())),
@@ -318,12 +319,17 @@ mod tests {
     }
 
     #[test]
-    fn deny_and_allow_take_each_others_place() {
+    fn a_denial_leaves_the_list_of_allowed_devices_as_it_is() {
         let entry = "[[device]]\nwhich = { address = \"AA:01\" }\n";
         let denied = format!("{entry}deny = true\n");
+        let allowed = format!("{entry}allow = true\n");
+        let both = format!("{allowed}deny = true\n");
         check(entry, Change::Access(AccessWish::Deny), &denied);
-        check(&denied, Change::Access(AccessWish::Allow), &format!("{entry}allow = true\n"));
+        check(&denied, Change::Access(AccessWish::Allow), &allowed);
         check(&denied, Change::Access(AccessWish::Unsaid), entry);
+        check(&allowed, Change::Access(AccessWish::Deny), &both);
+        check(&both, Change::Access(AccessWish::NotDenied), &allowed);
+        check(&both, Change::Access(AccessWish::Unsaid), entry);
     }
 
     #[test]

@@ -194,6 +194,12 @@ impl Catalogue {
         }
     }
 
+    /// Whether some rule allows devices, so that all others are shut out.
+    #[must_use]
+    pub fn has_allow_list(&self) -> bool {
+        self.rules.iter().any(|rule| rule.rule.allow)
+    }
+
     /// What a model can do before any rule of the user; `None` if there is no such protocol.
     #[must_use]
     pub fn features(&self, protocol: &str, identifier: &str) -> Option<&[Feature]> {

@@ -132,9 +132,8 @@ fn carry_device(
         (_, Denied::Yes) => format!("{head}deny = true\n{keys}"),
         (false, Denied::No) => {
             format!(
-                "# Denied by the import, since not all of the old entry could be carried over:\n{}{head}deny = true\n{}",
-                comments(&doubts),
-                without_allow(&keys)
+                "# Denied by the import, since not all of the old entry could be carried over:\n{}{head}deny = true\n{keys}",
+                comments(&doubts)
             )
         }
     };
@@ -146,8 +145,12 @@ fn carry_device(
     }
     if let Err(reason) = writer.add(&chunk) {
         writer.note(entry, format!("cannot be written in our form ({reason}); the device is denied in the new file until you have looked at it"));
-        let least =
-            format!("# Denied by the import: the old entry could not be carried over.\n{head}deny = true\n");
+        // Without it, a list of allowed devices might be gone, and all others let in.
+        let allow = keys.lines().filter(|line| *line == ALLOW).map(|line| format!("{line}\n"));
+        let allow: String = allow.collect();
+        let least = format!(
+            "# Denied by the import: the old entry could not be carried over.\n{head}deny = true\n{allow}"
+        );
         if let Err(reason) = writer.add(&least) {
             writer.note(entry, format!("was left out altogether: {reason}"));
         }
@@ -158,9 +161,8 @@ fn comments(lines: &[String]) -> String {
     lines.iter().map(|line| format!("# - {}\n", line.replace(char::is_control, " "))).collect()
 }
 
-fn without_allow(keys: &str) -> String {
-    keys.lines().filter(|line| *line != "allow = true").map(|line| format!("{line}\n")).collect()
-}
+/// The line that puts a device on the list of allowed ones. One that is denied keeps it, so that the list stays.
+const ALLOW: &str = "allow = true";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Denied {
@@ -183,8 +185,8 @@ fn carry_settings(said: &Map<String, Value>, keys: &mut String, doubts: &mut Vec
             (_, _) => doubts.push(format!("`user_config.{key}` = {value} is not known")),
         }
     }
-    if allowed && denied == Denied::No {
-        keys.push_str("allow = true\n");
+    if allowed {
+        keys.push_str(&format!("{ALLOW}\n"));
     }
     denied
 }

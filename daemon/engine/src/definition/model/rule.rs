@@ -18,7 +18,8 @@ pub struct DeviceRule {
     /// Whether it is never connected to.
     #[serde(default)]
     pub deny: bool,
-    /// Once one entry anywhere says so, only devices are connected to for which an entry says so.
+    /// Once one entry anywhere says so, only devices are connected to for which an entry says so. Beside `deny`, this device is denied
+    /// and the others are shut out all the same.
     #[serde(default)]
     pub allow: bool,
     /// The index that it shall have for life, if no other device has it.

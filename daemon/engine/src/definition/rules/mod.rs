@@ -167,9 +167,6 @@ fn check_rule(rule: &DeviceRule, at: &str, report: &mut Report<'_>) {
             "names no device: give `protocol`, `identifier`, `address`, or several".into(),
         );
     }
-    if rule.deny && rule.allow {
-        report(format!("{at}.allow"), "cannot be, beside `deny`".into());
-    }
     if let Some(name) = &rule.name {
         check_text(name, &format!("{at}.name"), report);
     }

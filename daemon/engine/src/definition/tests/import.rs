@@ -55,6 +55,10 @@ fn an_import_denies_what_it_cannot_limit() {
             matches!(catalogue.admit("acme", "AA:00:00:00:00:0F"), Err(Refusal::Denied { .. })),
             "{features}"
         );
+        assert!(
+            matches!(catalogue.admit("acme", "AA:02"), Err(Refusal::NotAllowed { .. })),
+            "the list of allowed devices is not opened: {features}"
+        );
     }
 }
 

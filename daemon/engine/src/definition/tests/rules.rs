@@ -63,6 +63,9 @@ fn deny_always_wins_and_allow_shuts_out_the_others() {
     let allowed = good(&device("allow = true"));
     assert_eq!(allowed.admit("acme", "aa:01"), Ok(()));
     assert_eq!(allowed.admit("acme", "AA:02"), Err(Refusal::NotAllowed { file: "u".into() }));
+    let nobody = good(&device("allow = true\ndeny = true"));
+    assert_eq!(nobody.admit("acme", "AA:01"), Err(Refusal::Denied { file: "u".into() }));
+    assert_eq!(nobody.admit("acme", "AA:02"), Err(Refusal::NotAllowed { file: "u".into() }));
     let by_model = good("[[device]]\nwhich = { identifier = 'Acme One' }\ndeny = true");
     assert_eq!(by_model.admit("acme", "a"), Ok(()), "not known before it is asked");
     assert_eq!(by_model.resolve("acme", "Acme One", "a").unwrap_err(), Refusal::Denied { file: "u".into() });
