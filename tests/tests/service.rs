@@ -80,6 +80,15 @@ async fn a_taken_port_and_a_wrong_configuration_are_one_line_and_an_exit_status(
         assert_eq!(log.lines().count(), 1, "{log}");
     }
 
+    let no_front = "[socket]\nenabled = false\n[dbus]\nenabled = false\n";
+    home.write_config("buttplugd.toml", no_front).unwrap();
+    for launch in [Launch::new(&home).by_hand(), Launch::new(&home).by_hand().arg("--check-config")] {
+        let (status, log) = launch.run().await.unwrap();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("buttplugd.toml: socket.enabled, dbus.enabled, websocket.enabled: "), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+
     home.write_config("buttplugd.toml", "[websocket]\nenabled = true\n").unwrap();
     let (status, log) = Launch::new(&home).arg("--check-config").by_hand().run().await.unwrap();
     assert_eq!((status.code(), log.as_str()), (Some(0), ""));

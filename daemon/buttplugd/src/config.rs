@@ -22,7 +22,7 @@ use serde::Deserialize;
 pub use self::directories::Directories;
 use self::{
     access::AccessPolicy,
-    value::{ListenAddress, LogLevel, OriginPattern, ReconnectWhen, bounded},
+    value::{ListenAddress, LogLevel, OriginPattern, ReconnectWhen, absolute, bounded},
     websocket_devices::WebSocketDevices,
 };
 use crate::transport::simulated::MODELS;
@@ -124,6 +124,7 @@ pub struct SocketConfig {
     /// Whether it is served. One that systemd passes is served all the same.
     pub enabled: bool,
     /// Where it is; `$XDG_RUNTIME_DIR/buttplugd/buttplugd.sock` if absent.
+    #[serde(deserialize_with = "absolute")]
     pub path: Option<PathBuf>,
     /// Time in milliseconds between two pings of a client; 0 asks for none.
     #[serde(deserialize_with = "bounded::<0, 3_600_000, _, _>")]
@@ -213,6 +214,7 @@ pub struct Transports {
     /// The Lovense USB dongle.
     pub lovense_dongle: bool,
     /// The port of a Lovense USB dongle of the older kind, a serial port; one that is a HID device is found by itself.
+    #[serde(deserialize_with = "absolute")]
     pub lovense_dongle_port: Option<PathBuf>,
     /// Game controllers that rumble.
     pub gamepads: bool,
@@ -299,12 +301,29 @@ impl Config {
                 },
             }
         })?;
-        config.check()?;
+        let in_file = |why| ConfigError::InFile { path: path.to_owned(), why: Box::new(why) };
+        config.check().map_err(in_file)?;
         Ok(config)
+    }
+
+    /// Whether an application can connect at all, if systemd passes no socket.
+    ///
+    /// # Errors
+    /// When no front is switched on.
+    pub fn check_fronts(&self) -> Result<(), ConfigError> {
+        let any = self.socket.enabled || self.dbus.enabled || self.websocket.enabled;
+        if any { Ok(()) } else { Err(ConfigError::NoFront) }
     }
 
     /// Looks at what no single value can tell.
     fn check(&self) -> Result<(), ConfigError> {
+        let listens = [
+            ("websocket", self.websocket.enabled, &self.websocket.listen),
+            ("websocket-devices", self.websocket_devices.enabled, &self.websocket_devices.listen),
+        ];
+        if let Some((table, ..)) = listens.iter().find(|(_, enabled, listen)| *enabled && listen.is_empty()) {
+            return Err(ConfigError::NowhereToListen(table));
+        }
         self.websocket.addresses()?;
         self.websocket_devices.addresses()?;
         let unknown = self.simulated.models.iter().flatten().find(|model| !MODELS.contains(&model.as_str()));
@@ -338,6 +357,22 @@ pub enum ConfigError {
         "{0}.listen: {1} can be reached from other machines; set {0}.allow-remote = true if that is meant"
     )]
     NotLoopback(&'static str, SocketAddr),
+    /// WebSocket is switched on, and has no address.
+    #[error("{0}.listen: it is empty, while {0}.enabled = true; name a port, or leave the line out")]
+    NowhereToListen(&'static str),
+    /// Nothing is served: the service could not even be told to stop a device.
+    #[error(
+        "socket.enabled, dbus.enabled, websocket.enabled: none is true and systemd passes no socket, so that no application could connect"
+    )]
+    NoFront,
+    /// One of the others, in this file.
+    #[error("{}: {why}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: Box<ConfigError>,
+    },
     /// A simulated device that does not exist.
     #[error("simulated.models: there is no `{0}`; there are: {models}", models = MODELS.join(", "))]
     UnknownModel(String),

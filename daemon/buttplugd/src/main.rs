@@ -169,6 +169,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     let source = Source::new(args.config, &directories, overrides);
     let config = source.load()?;
     if args.check_config {
+        config.check_fronts().map_err(|error| source.name(error))?;
         println!("ok");
         return Ok(ExitCode::SUCCESS);
     }
@@ -189,6 +190,9 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     log::start(args.log, config.log)?;
     log::hook_panics();
     let inherited = Inherited::take()?;
+    if inherited.local.is_empty() && inherited.tcp.is_empty() {
+        config.check_fronts().map_err(|error| source.name(error))?;
+    }
     app::run(Setup { source, config, directories, inherited, recordings })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,6 +58,12 @@ impl Source {
         Ok(config)
     }
 
+    /// The error with the name of the file beside it.
+    #[must_use]
+    pub fn name(&self, why: ConfigError) -> ConfigError {
+        ConfigError::InFile { path: self.path().to_owned(), why: Box::new(why) }
+    }
+
     /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -103,6 +103,18 @@ fn a_mistake_is_named_with_line_and_key() {
             "b.toml:2:19: allowed-origins: `https://a/b` is not an origin",
         ),
         ("[websocket]\nlisten = [\"0.0.0.0:1\"]\n", "0.0.0.0:1 can be reached from other machines"),
+        ("[socket]\npath = \"\"\n", "b.toml:2:8: path: `` is no path that begins with `/`"),
+        ("[socket]\npath = \"a.sock\"\n", "b.toml:2:8: path: `a.sock` is no path that begins with `/`"),
+        (
+            "[transports]\nlovense-dongle-port = \"\"\n",
+            "b.toml:2:23: lovense-dongle-port: `` is no path that begins with `/`",
+        ),
+        ("[websocket]\nenabled = true\nlisten = []\n", "b.toml: websocket.listen: it is empty"),
+        (
+            "[websocket-devices]\nenabled = true\nlisten = []\n",
+            "b.toml: websocket-devices.listen: it is empty",
+        ),
+        ("[simulated]\nmodels = [\"x\"]\n", "b.toml: simulated.models: there is no `x`"),
         ("[[access.rules]]\naction = \"allow\"\nfrom = \"x\"\n", "b.toml:3:1: unknown field `from`"),
         ("[[access.rules]]\nfront = \"dbus\"\n", "b.toml:1:1: missing field `action`"),
         ("log = \n", "b.toml:1:7:"),
@@ -113,6 +125,15 @@ fn a_mistake_is_named_with_line_and_key() {
         assert!(error.contains(expected), "{text:?} gives {error:?}, not {expected:?}");
         assert!(!error.contains('\n'), "{error:?} is one line");
     }
+}
+
+#[test]
+fn a_service_that_nobody_can_reach_is_refused() {
+    let fronts = |text: &str| parse(text).unwrap().check_fronts();
+    let none = "[socket]\nenabled = false\n[dbus]\nenabled = false\n";
+    assert!(matches!(fronts(none), Err(ConfigError::NoFront)));
+    assert!(fronts("").is_ok() && fronts(&none.replace("[dbus]\n", "[websocket]\n")).is_ok());
+    assert!(fronts(&format!("{none}[websocket]\nenabled = true\n")).is_ok());
 }
 
 #[test]

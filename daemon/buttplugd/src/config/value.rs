@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -24,6 +25,15 @@ where
         return Err(refuse(&value));
     }
     N::try_from(unsigned).map_err(|_| refuse(&value))
+}
+
+/// Reads a path that means the same wherever the service is started.
+pub(super) fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.is_absolute() {
+        return Ok(Some(path));
+    }
+    Err(de::Error::custom(format!("`{}` is no path that begins with `/`", path.display())))
 }
 
 /// How much is logged.
