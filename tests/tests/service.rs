@@ -70,6 +70,7 @@ async fn a_taken_port_and_a_wrong_configuration_are_one_line_and_an_exit_status(
     let (status, log) = launch.run().await.unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(log.contains(&format!("cannot listen on {address}: ")) && log.lines().count() == 1, "{log}");
+    assert_eq!(log.matches("(os error").count(), 1, "the reason is given once: {log}");
 
     home.write_config("buttplugd.toml", "[websocket]\nenabeld = true\n").unwrap();
     for arguments in [&["--no-dbus"][..], &["--check-config"]] {

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use buttplugd::{
     app::{self, Setup},
     config::{
@@ -139,7 +139,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Not through the log: a filter must not hide why the service did not start.
-            eprintln!("buttplugd: {error:#}");
+            // The texts of our errors have their source in them, so that the chain would say it twice.
+            eprintln!("buttplugd: {error}");
             ExitCode::FAILURE
         }
     }
@@ -153,7 +154,8 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(folder) = &args.manual {
         // The one subcommand is hidden, and gets no page.
-        clap_mangen::generate_to(Args::command(), folder).context("cannot write the manual page")?;
+        clap_mangen::generate_to(Args::command(), folder)
+            .map_err(|error| anyhow!("cannot write the manual page into {}: {error}", folder.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let task = args.task();
