@@ -177,17 +177,12 @@ fn toy_behind_a_full_node(full: Full) -> (Toy, mpsc::Receiver<TransportEvent>, D
 
 #[tokio::test]
 async fn the_line_after_one_that_was_cut_is_not_sent_for_nothing() {
-    let set = r#"{"type":"toy","func":"command","id":"C0FFEE012345","cmd":"Vibrate:10;"}"#;
-    for full in [Full::Blocks, Full::Refuses] {
-        let (mut toy, mut events, dongle) = toy_behind_a_full_node(full);
+    for (full, limit) in [(Full::Blocks, Duration::ZERO), (Full::Refuses, PATIENCE)] {
+        let (mut toy, mut events, _dongle) = toy_behind_a_full_node(full);
         let write = toy.write("tx", b"Vibrate:10;", WriteKind::WithoutResponse);
         // Whoever waits for the first of the two reports gives up; or the node does.
-        match (full, timeout(Duration::ZERO, write).await) {
-            (Full::Blocks, Err(_)) => {
-                let first = dongle.hears_report().await;
-                assert_eq!(first, set[..63], "it has the beginning of a line");
-            }
-            (Full::Refuses, Ok(Err(TransportFault::Disconnected(_)))) => {}
+        match (full, timeout(limit, write).await) {
+            (Full::Blocks, Err(_)) | (Full::Refuses, Ok(Err(TransportFault::Disconnected(_)))) => {}
             (Full::Blocks | Full::Refuses, other) => panic!("{full:?}: {other:?}"),
         }
         let stop = toy.write("tx", b"Vibrate:0;", WriteKind::WithoutResponse).await;
