@@ -1,6 +1,9 @@
 //! The task of a device has ended: what is remembered of that, and whether the device is there again already.
 
-use engine::{device::Motion, fault::Reason};
+use engine::{
+    device::Motion,
+    fault::{Fault, Reason},
+};
 use tokio::time::Instant;
 
 use super::{Arrivals, lookout::Why, open::LetGo};
@@ -43,7 +46,7 @@ impl Arrivals {
     }
 
     /// The task of a device panicked. Its path is closed by being dropped; what the device does, the journal knows.
-    pub(super) fn failed(&mut self, error: &tokio::task::JoinError) -> Option<Discovered> {
+    pub(super) async fn failed(&mut self, error: &tokio::task::JoinError) -> Option<Discovered> {
         tracing::error!(%error, "the task of a device failed");
         let mut open = self.attempts.task(error.id()).and_then(|id| self.open.remove(&id))?;
         let now = Instant::now();
@@ -55,6 +58,8 @@ impl Arrivals {
             }
             None => self.lookout.failed(&open.place.1, now),
         }
+        let why = Fault::new(Reason::Internal, "the service failed to drive it; see its log");
+        self.tell_why_not(&open, &why).await;
         self.attempts.failed(open.place, Reached::Open, now);
         self.update_wish();
         back

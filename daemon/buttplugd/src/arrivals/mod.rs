@@ -193,7 +193,7 @@ impl Arrivals {
                             self.attempts.task(task);
                             self.ended(ended).await
                         }
-                        Err(error) => self.failed(&error),
+                        Err(error) => self.failed(&error).await,
                     };
                     if let Some(discovered) = back {
                         self.discovered(discovered).await;

@@ -2,7 +2,10 @@
 
 use engine::monitor::{DeviceState, DeviceStatus};
 
-use super::{candidates::Shut, *};
+use super::{
+    candidates::{Shut, lilac},
+    *,
+};
 
 impl Service {
     /// Waits until the status says this of the only device.
@@ -29,6 +32,41 @@ async fn a_device_whose_task_panics_while_it_runs_is_looked_for_and_stopped_firs
     motor.appear(&service).await;
     assert_eq!(service.devices(1).await["Simulated Motor"], index);
     assert_eq!(motor.taken(), [level(0)]);
+    service.end().await;
+}
+
+/// A protocol that has to send something before the device is ready.
+const GREETED: &str = r#"
+[[protocol]]
+id = "greeted"
+[[protocol.bluetooth]]
+names = ["FM-LILAC"]
+services = { "0000aaaa-0000-1000-8000-00805f9b34fb" = { tx = "0000aaab-0000-1000-8000-00805f9b34fb" } }
+[protocol.template]
+start = [{ write = "tx", bytes = "70" }]
+packet = [{ features = [0], bytes = "AA {v}" }]
+[protocol.default]
+name = "Greeted"
+features = [{ index = 0, output = { vibrate = [0, 9] } }]
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_device_whose_task_panics_while_it_is_prepared_is_not_said_to_be_connecting_for_ever() {
+    let state = tempfile::tempdir().unwrap();
+    let service = start(state.path(), GREETED);
+    let motor = Motor::default();
+    *motor.blows_up.lock().unwrap() = true;
+    lilac(&service, &motor).await;
+    tokio::time::sleep(LASTED).await;
+    assert_eq!(motor.taken(), [[0x70]]);
+    let failed = service.standing(|_| true).await;
+    assert_eq!(
+        (failed.state, &*failed.reason),
+        (DeviceState::Absent, "the service failed to drive it; see its log")
+    );
+
+    lilac(&service, &motor).await;
+    service.devices(1).await;
     service.end().await;
 }
 
