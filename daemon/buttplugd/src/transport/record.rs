@@ -82,14 +82,20 @@ impl Tape {
         let mut inner = self.lock();
         if inner.phase == Phase::BringUp {
             inner.phase = Phase::Off;
+            // Each recording has the bring-up, and what is missing in it.
+            let missed = missed(std::mem::take(&mut inner.missed), inner.at_ms());
+            inner.bring_up.extend(missed);
         }
     }
 
     /// Begins a recording, with the bring-up.
     pub fn start(&self, head: &Head, redaction: Redaction) {
+        self.bring_up_ended();
         let mut inner = self.lock();
         inner.phase = Phase::Recording;
         inner.waiting = inner.bring_up.clone();
+        // What the last recording has left behind.
+        (inner.behind, inner.missed) = (Vec::new(), 0);
         inner.head = line(head);
         inner.redaction = redaction;
     }
@@ -172,12 +178,14 @@ impl Inner {
             self.missed += 1;
             return;
         }
-        if self.missed > 0 {
-            let what = What::Missed { steps: std::mem::take(&mut self.missed) };
-            kept.push(Step { at_ms: step.at_ms, what, result: None });
-        }
+        kept.extend(missed(std::mem::take(&mut self.missed), step.at_ms));
         kept.push(step);
     }
+}
+
+/// What says that steps are missing, if any are.
+fn missed(steps: u64, at_ms: u64) -> Option<Step> {
+    (steps > 0).then(|| Step { at_ms, what: What::Missed { steps }, result: None })
 }
 
 /// A transfer that is under way. One whose caller waits no more is taken down as such.
@@ -386,5 +394,51 @@ mod tests {
         assert_eq!(tape.lines().len(), WAITING_MAX + 1);
         tape.heard(Some(&notified()));
         assert!(tape.lines()[0].contains(r#""missed":{"steps":5}"#));
+    }
+
+    #[tokio::test]
+    async fn a_recording_says_what_is_missing_in_itself_and_in_the_bring_up_and_not_in_the_one_before() {
+        let tape = Tape::new();
+        for _ in 0..BRING_UP_MAX + 3 {
+            tape.heard(Some(&notified()));
+        }
+        tape.bring_up_ended();
+        let missed = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| line.contains("missed")).cloned().collect()
+        };
+        for _ in 0..2 {
+            tape.start(&head(), Redaction::default());
+            let lines = tape.lines();
+            assert!(lines[BRING_UP_MAX + 1].contains(r#""missed":{"steps":3}"#), "{:?}", missed(&lines));
+            for _ in 0..WAITING_MAX + 5 {
+                tape.heard(Some(&notified()));
+            }
+            assert!(missed(&tape.lines()).is_empty());
+            tape.stop();
+        }
+        tape.start(&head(), Redaction::default());
+        assert_eq!(tape.lines().len(), 1 + BRING_UP_MAX + 1);
+        tape.heard(Some(&notified()));
+        assert!(missed(&tape.lines()).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_amid_a_transfer_of_one_recording_is_not_in_the_next() {
+        let tape = Tape::new();
+        tape.start(&head(), Redaction::default());
+        let mut device = tape.around(Box::new(Dummy));
+        let write = device.write("tx", &[8], WriteKind::WithResponse);
+        let recordings = async {
+            tape.heard(Some(&notified()));
+            tape.stop();
+            tape.start(&head(), Redaction::default());
+            std::future::pending::<()>().await;
+        };
+        let both = async {
+            tokio::select! { biased; result = write => result, () = recordings => Ok(()) }
+        };
+        assert!(timeout(Duration::from_millis(30), both).await.is_err());
+        let lines = tape.lines();
+        assert!(lines[1].contains("write") && lines.len() == 2, "{lines:?}");
     }
 }
