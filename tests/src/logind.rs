@@ -3,7 +3,12 @@
 use std::{io, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{io::AsyncReadExt as _, net::unix::pipe, sync::mpsc, time::timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe,
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use zbus::{Connection, OwnedFd, fdo, object_server::SignalEmitter};
 
 use crate::{bluez::PATIENCE, bus::Bus};
@@ -17,6 +22,13 @@ const LOCKS: usize = 16;
 pub struct FakeLogind {
     connection: Connection,
     locks: mpsc::Receiver<Lock>,
+    answers: watch::Sender<Answers>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    AtOnce,
+    HeldBack,
 }
 
 /// Something that is held up, until whoever does lets go of its file.
@@ -48,16 +60,19 @@ impl Lock {
 
 struct Login {
     locks: mpsc::Sender<Lock>,
+    answers: watch::Receiver<Answers>,
 }
 
 #[zbus::interface(name = "org.freedesktop.login1.Manager")]
 impl Login {
-    fn inhibit(&self, what: String, _who: &str, _why: &str, mode: String) -> fdo::Result<OwnedFd> {
+    async fn inhibit(&self, what: String, _who: &str, _why: &str, mode: String) -> fdo::Result<OwnedFd> {
         let failed = |error: io::Error| fdo::Error::Failed(error.to_string());
         let (held, holder) = io::pipe().map_err(failed)?;
         let held = pipe::Receiver::from_owned_fd(held.into()).map_err(failed)?;
         let lock = Lock { what, mode, held };
         self.locks.try_send(lock).map_err(|error| fdo::Error::LimitsExceeded(error.to_string()))?;
+        let gone = |_| fdo::Error::Failed("the fake has ended".to_owned());
+        self.answers.clone().wait_for(|answers| *answers == Answers::AtOnce).await.map_err(gone)?;
         Ok(std::os::fd::OwnedFd::from(holder).into())
     }
 
@@ -73,9 +88,10 @@ impl FakeLogind {
     pub async fn start(bus: &Bus) -> anyhow::Result<Self> {
         let (tell, locks) = mpsc::channel(LOCKS);
         let connection = bus.connect().await?;
-        connection.object_server().at(PATH, Login { locks: tell }).await?;
+        let (answers, answering) = watch::channel(Answers::AtOnce);
+        connection.object_server().at(PATH, Login { locks: tell, answers: answering }).await?;
         connection.request_name(NAME).await?;
-        Ok(Self { connection, locks })
+        Ok(Self { connection, locks, answers })
     }
 
     /// The next lock that somebody takes.
@@ -85,6 +101,16 @@ impl FakeLogind {
     pub async fn lock(&mut self) -> anyhow::Result<Lock> {
         let lock = timeout(PATIENCE, self.locks.recv()).await.context("nobody holds anything up")?;
         lock.context("the fake has ended")
+    }
+
+    /// Whoever takes a lock has to wait for it.
+    pub fn hold_answers_back(&self) {
+        self.answers.send_replace(Answers::HeldBack);
+    }
+
+    /// Gives those who wait for a lock theirs.
+    pub fn answer(&self) {
+        self.answers.send_replace(Answers::AtOnce);
     }
 
     /// Says that the machine is about to sleep.

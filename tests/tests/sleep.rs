@@ -70,3 +70,21 @@ async fn a_device_is_stopped_before_the_machine_sleeps_and_not_set_before_it_is_
     while peer.output(index, 0, vibrate(60)).await.unwrap().get("Ok").is_none() {}
     service.assert_alive();
 }
+
+#[tokio::test]
+async fn a_lock_that_comes_when_the_machine_is_about_to_sleep_does_not_hold_it_up() {
+    let system = Bus::system().await.unwrap();
+    let mut logind = FakeLogind::start(&system).await.unwrap();
+    logind.hold_answers_back();
+    let home = Home::new().unwrap();
+    let mut service = Launch::new(&home).arg("--no-dbus").system_bus(&system).start().await.unwrap();
+    let mut lock = logind.lock().await.unwrap();
+    logind.fall_asleep().await.unwrap();
+    service.wait_for_log("the machine is about to sleep").await.unwrap();
+    logind.answer();
+    lock.released().await.unwrap();
+
+    logind.wake().await.unwrap();
+    assert!(logind.lock().await.unwrap().is_held().await);
+    service.assert_alive();
+}

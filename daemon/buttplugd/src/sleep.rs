@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, future::OptionFuture};
 use tokio::time::{sleep, timeout};
 use zbus::{Connection, OwnedFd, proxy};
 
@@ -55,31 +55,27 @@ async fn listen(hub: &Hub) -> zbus::Result<()> {
     let mut sleeps = login.receive_prepare_for_sleep().await?;
     let mut owners = login.inner().receive_owner_changed().await?;
     // Asked for beside all else: sleep may be near before there is an answer.
-    let (mut asked, mut asks) = (Box::pin(lock(&login)), true);
+    let mut asked = Some(Box::pin(lock(&login)));
     let mut held = None;
     // All arms are cancel-safe.
     loop {
         tokio::select! {
-            lock = &mut asked, if asks => (held, asks) = (lock, false),
+            Some(lock) = OptionFuture::from(asked.as_mut()) => (held, asked) = (lock, None),
             sleep = sleeps.next() => {
                 let Some(sleep) = sleep else { return Ok(()) };
                 if sleep.args()?.start {
                     fall_asleep(hub).await;
-                    // Now it may.
-                    (held, asks) = (None, false);
+                    // Now it may, also where the lock has come and nobody has taken it yet.
+                    (held, asked) = (None, None);
                 } else {
                     tracing::info!("the machine is awake");
                     hub.wake().await;
-                    asked.set(lock(&login));
-                    asks = true;
+                    asked = Some(Box::pin(lock(&login)));
                 }
             }
             owner = owners.next() => match owner {
                 // It has the locks of the one before, which lie in files; one that was not there has none.
-                Some(Some(_)) if held.is_none() && !asks => {
-                    asked.set(lock(&login));
-                    asks = true;
-                }
+                Some(Some(_)) if held.is_none() && asked.is_none() => asked = Some(Box::pin(lock(&login))),
                 Some(Some(_)) => {}
                 // It will not say that sleep is over.
                 Some(None) => hub.wake().await,
