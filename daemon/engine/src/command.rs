@@ -29,6 +29,12 @@ pub enum Command {
         /// Which outputs, and to what; at least one, unless an old version sent an empty list.
         settings: Vec<Setting>,
     },
+    /// Something of a device that the session's list does not have, said in the words of a version whose indexes mean nothing
+    /// without that list. It cannot be done; the router knows best why the device is not there.
+    Unlisted {
+        /// Which device.
+        device: DeviceIndex,
+    },
     /// Bring outputs to rest, end subscriptions.
     Stop {
         /// Whose.

@@ -1,7 +1,7 @@
 //! From the lists of v0 to v3 (`Speeds`, `Rotations`, `Vectors`) to settings of outputs.
 //!
 //! The versions have the same lists in types of their own; what a place in a list means is the same in all of them, so it is
-//! decided here, once. A command for a device that is not there becomes an empty one: the router knows best why it is not there.
+//! decided here, once. A command for a device that is not there becomes [`Command::Unlisted`]: the router knows best why it is not there.
 
 use ipc_schema::error::Reason;
 
@@ -150,7 +150,7 @@ pub(super) fn entry<'e, 'v>(
 
 /// A command for a device that the session's list does not have; the router answers it with the right reason.
 pub(super) fn for_an_absent(device: DeviceIndex) -> Command {
-    Command::SetOutputs { device, settings: Vec::new() }
+    Command::Unlisted { device }
 }
 
 /// The command, with its settings in feature order. Of two for one output the later one stands.

@@ -189,7 +189,7 @@ fn commands_for_one_makers_device_drive_whatever_can_do_the_same() {
 
 #[test]
 fn a_command_for_an_absent_device_is_left_to_the_router() {
-    let absent = Command::SetOutputs { device: DeviceIndex(8), settings: vec![] };
+    let absent = Command::Unlisted { device: DeviceIndex(8) };
     for (version, message) in [
         (V0, json!({"SingleMotorVibrateCmd": {"Id": 1, "DeviceIndex": 8, "Speed": 0.5}})),
         (V2, json!({"BatteryLevelCmd": {"Id": 1, "DeviceIndex": 8}})),

@@ -89,6 +89,7 @@ impl Router {
                 }
                 return;
             }
+            Command::Unlisted { device } => Err(self.unlisted(device)),
             Command::ListDevices => Ok(Answer::Devices(self.list.clone())),
             Command::Stop { target, what } => {
                 self.stop(now, Asker::Session(session, ticket), target, what, effects);
@@ -112,6 +113,14 @@ impl Router {
             Command::SetOutputs { .. } => Ok(Answer::Done),
         };
         self.answer(session, ticket, outcome, effects);
+    }
+
+    /// Why a device is not in a session's list, whatever is wanted of it.
+    fn unlisted(&self, device: DeviceIndex) -> Fault {
+        self.device(device).err().unwrap_or_else(|| {
+            let text = format!("device {device} has only just come; send it again when the list has it");
+            Fault::new(Reason::DeviceNotConnected, text)
+        })
     }
 
     fn reserve(

@@ -188,6 +188,7 @@ impl Open {
             | Command::StopScanning
             | Command::ListDevices
             | Command::SetOutputs { .. }
+            | Command::Unlisted { .. }
             | Command::Input { .. }
             | Command::Reserve { .. }
             | Command::Release { .. }
@@ -273,6 +274,7 @@ fn needed_extension(command: &Command) -> Option<Extension> {
         | Command::StopScanning
         | Command::ListDevices
         | Command::SetOutputs { .. }
+        | Command::Unlisted { .. }
         | Command::Stop { .. }
         | Command::Input { .. } => None,
     }

@@ -103,7 +103,9 @@ impl Pending {
 /// The device whose replies keep order with the reply to this command.
 fn lane(command: &Command) -> Option<DeviceIndex> {
     match command {
-        Command::SetOutputs { device, .. } | Command::Input { device, .. } => Some(*device),
+        Command::SetOutputs { device, .. } | Command::Unlisted { device } | Command::Input { device, .. } => {
+            Some(*device)
+        }
         Command::StartScanning
         | Command::StopScanning
         | Command::ListDevices

@@ -56,6 +56,23 @@ fn what_is_not_possible_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_command_for_a_device_that_the_session_was_not_told_of_is_never_done() {
+    check(
+        "
+        1 1 unlisted 7
+        = 1 1 device-not-connected: device 7 has only just come; send it again when the list has it
+        1 2 unlisted 8
+        = 1 2 device-unknown: there is no device with index 8
+        gone 7
+        = 1 hears removed 7
+        = 2 hears removed 7
+        1 3 unlisted 7
+        = 1 3 device-not-connected: device 7 (Toy) is not connected
+        ",
+    );
+}
+
+#[test]
 fn nothing_of_a_request_is_done_if_a_part_of_it_is_not_possible() {
     check(
         "

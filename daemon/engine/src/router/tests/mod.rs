@@ -169,6 +169,7 @@ fn command(words: &[&str]) -> Command {
             device: device(on),
             settings: settings.iter().map(|word| setting(word)).collect(),
         },
+        ["unlisted", on] => Command::Unlisted { device: device(on) },
         ["stop"] => Command::Stop { target: StopTarget::Everything, what: StopWhat::Both },
         ["stop", on] => Command::Stop { target: StopTarget::Device(device(on)), what: StopWhat::Both },
         ["stop-nothing"] => Command::Stop { target: StopTarget::Everything, what: StopWhat::Nothing },
