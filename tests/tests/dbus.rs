@@ -292,8 +292,12 @@ async fn a_device_is_an_object_that_its_callers_drive() {
     assert_eq!(output(9, "Vibrate", 1).await, error("FeatureUnknown"));
     assert_eq!(output(0, "Rotate", 1).await, error("OutputNotSupported"));
     assert_eq!(output(0, "Explode", 1).await, error("OutputNotSupported"));
-    let clients: Vec<Dict> = caller.property("Clients").await;
-    assert_eq!(clients[0]["Drives"].value_signature().to_string(), "a(uus)");
+    let drives = async || -> Vec<(u32, u32, String)> {
+        let mut clients: Vec<Dict> = caller.property("Clients").await;
+        clients.remove(0).remove("Drives").unwrap().try_into().unwrap()
+    };
+    assert_eq!(drives().await, [(index, 0, "Vibrate".to_owned())]);
     caller.call::<_, ()>("Stop", &()).await.unwrap();
+    assert_eq!(drives().await, []);
     assert_eq!(caller.property::<u32>("DeviceCount").await, 1);
 }

@@ -1,7 +1,7 @@
 //! What the service tells people about itself: extension `monitor` on the wire, properties on D-Bus.
 //!
-//! A [`Status`] is a snapshot that anyone may keep. The values of outputs are not in it, since they change with every
-//! command; see [`OutputState`].
+//! A [`Status`] is a snapshot that anyone may keep. Outputs are not in it, neither their values nor who drives them, since both
+//! may change with every command; see [`OutputState`].
 
 use std::{sync::Arc, time::Instant};
 
@@ -69,6 +69,8 @@ pub enum MonitorAnswer {
     Clients {
         /// Who.
         status: Arc<Status>,
+        /// Every output, for what each drives.
+        outputs: Arc<[OutputState]>,
         /// When.
         at: Instant,
         /// The session that asked.
@@ -78,7 +80,7 @@ pub enum MonitorAnswer {
     Outputs(Arc<[OutputState]>),
 }
 
-/// Everything but the values of outputs.
+/// Everything but the outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// When the service was ready.
@@ -151,8 +153,6 @@ pub struct ClientStatus {
     pub peer: Arc<Peer>,
     /// What it said of itself, and when; absent before its handshake.
     pub introduction: Option<(Introduction, Instant)>,
-    /// The outputs that it set last and that are not at rest.
-    pub drives: Vec<OutputState>,
     /// What it keeps for itself.
     pub reserves: Vec<Reservation>,
     /// Whether it wants devices to be looked for.
@@ -190,6 +190,14 @@ pub struct OutputState {
     pub confirmed: Option<i32>,
     /// The session that set it last; absent when it was stopped or that session ended.
     pub owner: Option<SessionId>,
+}
+
+impl OutputState {
+    /// Whether this session set it last, and it is not at rest.
+    #[must_use]
+    pub fn is_driven_by(&self, session: SessionId) -> bool {
+        self.owner == Some(session) && self.confirmed != Some(0)
+    }
 }
 
 /// Whether devices are looked for.

@@ -20,7 +20,7 @@ use engine::{
     command::{Dispatch, Event, Outcome},
     device::DeviceReport,
     fault::{Fault, Reason},
-    monitor::{DeviceStatus, ServiceFacts, Status, TransportStatus},
+    monitor::{DeviceStatus, OutputState, ServiceFacts, Status, TransportStatus},
     router::DeviceEntry,
     vocabulary::{DeviceIndex, SessionId, Ticket},
 };
@@ -140,6 +140,9 @@ enum ToHub {
     Transport(TransportStatus),
     ScanEnded(&'static str),
     Facts(Arc<ServiceFacts>),
+    Outputs {
+        reply: oneshot::Sender<Vec<OutputState>>,
+    },
     Reloaded {
         session: SessionId,
         ticket: Ticket,
@@ -254,6 +257,13 @@ impl Hub {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()
+    }
+
+    /// Every output of every connected device, as it is now. None once the service has ended.
+    pub async fn outputs(&self) -> Vec<OutputState> {
+        let (reply, outputs) = oneshot::channel();
+        self.tell(ToHub::Outputs { reply }).await;
+        outputs.await.unwrap_or_default()
     }
 
     /// Whether devices are looked for; for the buses.

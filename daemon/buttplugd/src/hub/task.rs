@@ -174,6 +174,8 @@ impl Task {
             ToHub::DeviceStatus(status) => self.route(router::Input::DeviceStatus(status)),
             ToHub::Transport(status) => self.route(router::Input::Transport(status)),
             ToHub::ScanEnded(transport) => self.route(router::Input::ScanEnded { transport }),
+            // Whoever no longer waits has no use for it.
+            ToHub::Outputs { reply } => drop(reply.send(self.router.outputs().collect())),
             ToHub::Facts(facts) => self.route(router::Input::Facts(facts)),
             ToHub::Reloaded { session, ticket, outcome } => {
                 self.route(router::Input::Reloaded { session, ticket, outcome });

@@ -189,16 +189,8 @@ impl Router {
                 let Some(output) = connected.outputs.get_mut(&(value.feature, value.kind)) else { continue };
                 output.wanted = Some(value.value);
                 match &mut output.claim {
-                    Some(claim) => {
-                        if claim.owner() != session {
-                            self.freshness = Freshness::Stale;
-                        }
-                        claim.set_by(session, ticket.0);
-                    }
-                    none => {
-                        *none = Some(Claim::new(session, ticket.0));
-                        self.freshness = Freshness::Stale;
-                    }
+                    Some(claim) => claim.set_by(session, ticket.0),
+                    none => *none = Some(Claim::new(session, ticket.0)),
                 }
             }
             for value in &values {
@@ -211,6 +203,7 @@ impl Router {
     /// A device has answered a set.
     pub(super) fn set_answered(
         &mut self,
+        now: Instant,
         device: DeviceIndex,
         ticket: DeviceTicket,
         succeeded: Result<(), ()>,
@@ -231,9 +224,13 @@ impl Router {
                 },
             }
         }
-        if !abandoned.is_empty() {
-            stop_abandoned(device, abandoned, effects);
+        if abandoned.is_empty() {
+            return;
         }
+        for &(feature, kind) in &abandoned {
+            self.output_changed(now, OutputId { device, feature, kind });
+        }
+        stop_abandoned(device, abandoned, effects);
     }
 
     /// Stops what a session that has ended was the owner of.

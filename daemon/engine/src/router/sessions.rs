@@ -102,7 +102,7 @@ impl Router {
         let waiting = std::mem::take(&mut connected.waiting);
         connected.subscriptions.clear();
         for (ticket, waiting) in waiting {
-            self.answered(device, ticket, waiting, Err(fault.clone()), effects);
+            self.answered(now, device, ticket, waiting, Err(fault.clone()), effects);
         }
         self.devices.remove(&device);
         self.recorders.remove(&device);
@@ -170,7 +170,7 @@ impl Router {
                 let waiting =
                     self.devices.get_mut(&device).and_then(|connected| connected.waiting.remove(&ticket));
                 if let Some(waiting) = waiting {
-                    self.answered(device, ticket, waiting, result, effects);
+                    self.answered(now, device, ticket, waiting, result, effects);
                 }
             }
             DeviceReport::Reading { feature, kind, value } => {
@@ -186,6 +186,7 @@ impl Router {
     /// Passes an answer of a device on to those who wait for it.
     fn answered(
         &mut self,
+        now: Instant,
         device: DeviceIndex,
         ticket: DeviceTicket,
         waiting: Waiting,
@@ -194,7 +195,7 @@ impl Router {
     ) {
         match waiting {
             Waiting::Set { session, first, more } => {
-                self.set_answered(device, ticket, result.as_ref().map(|_| ()).map_err(|_| ()), effects);
+                self.set_answered(now, device, ticket, result.as_ref().map(|_| ()).map_err(|_| ()), effects);
                 let outcome = result.map(|_| Answer::Done);
                 self.answer(session, first, outcome.clone(), effects);
                 for ticket in more {

@@ -67,10 +67,6 @@ impl Router {
             session,
             peer: client.peer.clone(),
             introduction: client.introduction.clone(),
-            drives: self
-                .outputs()
-                .filter(|state| state.owner == Some(session) && state.confirmed != Some(0))
-                .collect(),
             reserves: self.reservations.held_by(session),
             scan: self.scan.wish_of(session),
         }
@@ -98,7 +94,8 @@ impl Router {
             }
             MonitorRequest::Clients => {
                 let status = Arc::new(self.current_status());
-                Ok(Answer::Monitor(MonitorAnswer::Clients { status, at: now, asker: session }))
+                let outputs = self.outputs().collect();
+                Ok(Answer::Monitor(MonitorAnswer::Clients { status, outputs, at: now, asker: session }))
             }
             MonitorRequest::Outputs => Ok(Answer::Monitor(MonitorAnswer::Outputs(self.outputs().collect()))),
             MonitorRequest::WatchOutputs => {

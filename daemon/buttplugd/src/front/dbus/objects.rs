@@ -122,7 +122,7 @@ impl Objects {
     }
 }
 
-/// Who is there and who has introduced themselves; what they drive is left out, since it changes with every command.
+/// Who is there and who has introduced themselves.
 fn guests(status: &Status) -> impl Iterator<Item = (SessionId, bool)> + '_ {
     status.clients.iter().map(|client: &ClientStatus| (client.session, client.introduction.is_some()))
 }

@@ -196,8 +196,9 @@ impl Server {
 
     /// Who is connected. What they drive changes too often to be told: ask for it.
     #[zbus(property(emits_changed_signal = "invalidates"))]
-    fn clients(&self) -> Vec<Dict> {
-        self.status().clients.iter().map(words::client).collect()
+    async fn clients(&self) -> Vec<Dict> {
+        let outputs = self.peers.shared.hub.outputs().await;
+        self.status().clients.iter().map(|client| words::client(client, &outputs)).collect()
     }
 
     /// A device came. Sent to open sessions alone; the signals of ObjectManager go to everyone.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use engine::{
     fault::Reason,
-    monitor::{ClientStatus, TransportState, TransportStatus},
+    monitor::{ClientStatus, OutputState, TransportState, TransportStatus},
     request::Welcome,
     view::{DeviceView, FeatureView, InputView, InputWays, OutputView},
     vocabulary::{InputKind, OutputKind},
@@ -173,10 +173,10 @@ pub(super) fn transport(status: &TransportStatus) -> Dict {
 }
 
 /// A session, for the user's list.
-pub(super) fn client(client: &ClientStatus) -> Dict {
-    let drives: Vec<(u32, u32, &str)> = client
-        .drives
+pub(super) fn client(client: &ClientStatus, outputs: &[OutputState]) -> Dict {
+    let drives: Vec<(u32, u32, &str)> = outputs
         .iter()
+        .filter(|state| state.is_driven_by(client.session))
         .map(|state| (state.output.device.0, state.output.feature.0, output_name(state.output.kind)))
         .collect();
     let mut entries = dict([

@@ -18,9 +18,9 @@ use crate::{
 pub(super) fn reply(id: RequestId, answer: &MonitorAnswer) -> ServerMessage {
     match answer {
         MonitorAnswer::Status { status, at } => ServerMessage::Status(service(id, status, *at)),
-        MonitorAnswer::Clients { status, at, asker } => ServerMessage::Clients(v4::Clients {
+        MonitorAnswer::Clients { status, outputs, at, asker } => ServerMessage::Clients(v4::Clients {
             id: id.0,
-            clients: status.clients.iter().filter_map(|known| client(known, *at, *asker)).collect(),
+            clients: status.clients.iter().filter_map(|known| client(known, outputs, *at, *asker)).collect(),
         }),
         MonitorAnswer::Outputs(states) => ServerMessage::Outputs(outputs(id, states)),
     }
@@ -91,7 +91,12 @@ fn device(status: &DeviceStatus) -> v4::DeviceStatus {
 }
 
 /// One session; `None` before its handshake, since it has no name or version yet.
-fn client(status: &ClientStatus, at: Instant, asker: SessionId) -> Option<v4::ClientStatus> {
+fn client(
+    status: &ClientStatus,
+    outputs: &[OutputState],
+    at: Instant,
+    asker: SessionId,
+) -> Option<v4::ClientStatus> {
     let (Introduction { client_name, version, ping_limit }, since) = status.introduction.as_ref()?;
     let process = status.peer.process.as_ref();
     Some(v4::ClientStatus {
@@ -106,7 +111,7 @@ fn client(status: &ClientStatus, at: Instant, asker: SessionId) -> Option<v4::Cl
         origin: status.peer.origin.clone(),
         connected: at.saturating_duration_since(*since).as_secs(),
         max_ping_time: ping_limit.map_or(0, milliseconds),
-        drives: status.drives.iter().map(output).collect(),
+        drives: outputs.iter().filter(|state| state.is_driven_by(status.session)).map(output).collect(),
         reserves: status
             .reserves
             .iter()

@@ -138,7 +138,33 @@ fn a_user_can_end_a_session() {
 }
 
 #[test]
-fn the_status_tells_who_drives_what() {
+fn those_who_watch_are_told_of_an_output_that_is_stopped_since_its_last_set_failed() {
+    check(
+        "
+        2 1 watch
+        = 2 1 ok
+        connect 3
+        3 1 set 7 0.vibrate=1
+        = 7: 1 set 0.vibrate=11
+        answer 7 1 ok
+        = 3 1 ok
+        confirm 7 0 vibrate 11
+        1 1 set 7 0.vibrate=2
+        = 7: 2 set 0.vibrate=12
+        close 3
+        + 50
+        = 2 hears 7.vibrate wanted 2 is 1 of Some(1)
+        answer 7 2 fault
+        = 7: - stop 0.vibrate, owner gone
+        = 1 1 write-failed: because
+        + 50
+        = 2 hears 7.vibrate wanted 0 is 1 of None
+        ",
+    );
+}
+
+#[test]
+fn the_status_tells_who_is_there() {
     let now = Instant::now();
     let mut router = Router::new(now);
     let mut effects = Vec::new();
@@ -159,13 +185,36 @@ fn the_status_tells_who_drives_what() {
     assert_eq!(router.freshness(), Freshness::Fresh);
     let [ann, bob] = &status.clients[..] else { panic!("{:?}", status.clients) };
     assert_eq!(ann.introduction.as_ref().map(|(said, _)| &*said.client_name), Some("Ann"));
-    assert_eq!(ann.drives.iter().map(|state| state.wanted).collect::<Vec<_>>(), [Some(3)]);
     assert_eq!(ann.reserves.len(), 1);
-    assert_eq!((bob.introduction.as_ref(), bob.drives.len()), (None, 0));
+    assert_eq!(bob.introduction, None);
     let devices: Vec<_> =
         status.devices.iter().map(|device| (device.index.0, device.state, device.battery)).collect();
     use crate::monitor::DeviceState::{Absent, Connected};
     assert_eq!(devices, [(7, Connected, Some(85)), (8, Absent, None)]);
+}
+
+#[test]
+fn who_drives_what_is_said_as_it_is_and_makes_no_status_stale() {
+    let now = Instant::now();
+    let mut router = Router::new(now);
+    for line in ["connect 1", "connect 2", "ready 7"] {
+        input(&mut router, now, line, &mut Vec::new());
+    }
+    router.status();
+    for (line, ann, bob) in [
+        ("1 1 set 7 0.vibrate=3 1.rotate=2", 2, 0),
+        ("confirm 7 0 vibrate 13", 2, 0),
+        ("2 1 set 7 0.vibrate=0", 1, 1),
+        ("confirm 7 0 vibrate 0", 1, 0),
+        ("outside 1", 0, 0),
+        ("2 2 set 7 1.rotate=2", 0, 1),
+    ] {
+        input(&mut router, now, line, &mut Vec::new());
+        let drives =
+            |session| router.outputs().filter(|state| state.is_driven_by(SessionId(session))).count();
+        assert_eq!((drives(1), drives(2)), (ann, bob), "{line}");
+        assert_eq!(router.freshness(), Freshness::Fresh, "{line}");
+    }
 }
 
 #[test]
