@@ -9,6 +9,7 @@ mod peers;
 mod refusal;
 mod server;
 mod session;
+mod signals;
 mod words;
 
 use engine::{
@@ -109,7 +110,12 @@ fn stop_what(options: &Options) -> Result<StopWhat, Refusal> {
 mod tests {
     use std::sync::Arc;
 
-    use zbus::object_server::Interface;
+    use tokio::sync::mpsc;
+    use zbus::{
+        Message,
+        connection::socket::{ReadHalf, Split, WriteHalf},
+        object_server::Interface,
+    };
 
     use super::{
         super::tests,
@@ -117,6 +123,51 @@ mod tests {
         *,
     };
     use crate::config::Config;
+
+    /// The way to a bus, which takes what there is room for.
+    #[derive(Debug)]
+    struct Taking(Option<mpsc::Sender<Message>>);
+
+    /// The way from a bus that says nothing.
+    #[derive(Debug)]
+    struct Silent;
+
+    #[async_trait::async_trait]
+    impl WriteHalf for Taking {
+        async fn send_message(&mut self, message: &Message) -> zbus::Result<()> {
+            match &self.0 {
+                Some(taken) => taken.send(message.clone()).await.unwrap(),
+                None => std::future::pending().await,
+            }
+            Ok(())
+        }
+
+        async fn close(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl ReadHalf for Silent {
+        async fn receive_message(
+            &mut self,
+            _seq: u64,
+            _bytes: &mut Vec<u8>,
+            _fds: &mut Vec<std::os::fd::OwnedFd>,
+        ) -> zbus::Result<Message> {
+            std::future::pending().await
+        }
+    }
+
+    /// A connection to a bus that takes no more than so many messages, and those messages.
+    pub(super) async fn bus(room: usize) -> (Connection, mpsc::Receiver<Message>) {
+        let (taken, messages) = mpsc::channel(room.max(1));
+        let write: Box<dyn WriteHalf> = Box::new(Taking((room > 0).then_some(taken)));
+        let read: Box<dyn ReadHalf> = Box::new(Silent);
+        let guid = "0123456789abcdef0123456789abcdef";
+        let connection = Builder::authenticated_socket(Split::new(read, write), guid).build().await.unwrap();
+        (connection, messages)
+    }
 
     /// The introspection data of one interface as a file of its own.
     fn file(interface: &impl Interface) -> String {

@@ -1,31 +1,26 @@
 //! The session of one bus connection: its calls, what the hub tells it, its deadline, and the name leaving the bus.
 
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Instant};
+use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc, time::Instant};
 
 use engine::{
     client::{Front, Peer},
-    command::Event,
     fault::{Fault, Reason},
     session::{Effect, End, Form, Input, Session, Told},
     vocabulary::RequestId,
 };
-use futures_util::StreamExt;
-use ipc_schema::dbus::{SERVER_PATH, device_path};
+use futures_util::{Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use zbus::{
     Connection,
     fdo::{DBusProxy, NameOwnerChangedStream},
     names::{BusName, OwnedUniqueName},
-    object_server::SignalEmitter,
     proxy::CacheProperties,
 };
 
 use super::{
     super::socket,
-    device::Device,
     peers::{Call, Peers, Replied},
-    server::Server,
-    words,
+    signals::{Signal, Signals},
 };
 use crate::hub::{Link, ToSession};
 
@@ -55,10 +50,11 @@ async fn run(
         }
     };
     let settings = shared.session_settings(Front::DBus);
+    let write_time = shared.config().limits.write_time();
     match shared.hub.open(peer).await {
         Ok(link) => {
             let session = Session::new(settings, Form::Typed, link.devices.clone(), now());
-            let signals = Signals { connection, name };
+            let signals = Signals::new(connection.clone(), name.clone(), write_time);
             let conversation =
                 Conversation { session, signals, waiting: HashMap::new(), last: 0, effects: Vec::new() };
             conversation.run(link, calls, gone, || peers.end(name)).await;
@@ -93,20 +89,20 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-struct Conversation<'a> {
+struct Conversation {
     session: Session,
-    signals: Signals<'a>,
+    signals: Signals,
     waiting: HashMap<RequestId, oneshot::Sender<Replied>>,
     last: u32,
     effects: Vec<Effect>,
 }
 
-impl Conversation<'_> {
+impl Conversation {
     async fn run(
         mut self,
         mut link: Link,
         mut calls: mpsc::Receiver<Call>,
-        mut gone: NameOwnerChangedStream,
+        mut gone: impl Stream + Unpin,
         ended: impl Fn(),
     ) {
         let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
@@ -116,20 +112,24 @@ impl Conversation<'_> {
                 // First of all: dropping the link is what stops the outputs of this session.
                 drop(link);
                 ended();
+                // Calls that came too late are answered at once.
+                drop(calls);
                 return self.say_all().await;
             }
             self.do_effects(&link).await;
-            let due = self.session.deadline().map(tokio::time::Instant::from_std);
+            let due = self.next_due();
             if let Some(due) = due
                 && due != timer.deadline()
             {
                 timer.as_mut().reset(due);
             }
-            // All arms are cancel-safe: none takes anything before it is ready.
+            // All arms are cancel-safe: none takes anything before it is ready, and what is being sent is kept. While the bus does
+            // not take that, what the hub tells stays with the hub.
             tokio::select! {
                 Some(call) = calls.recv() => self.called(call),
-                told = link.inbox.recv() => self.told(told),
-                () = &mut timer, if due.is_some() => self.handle(Input::Deadline),
+                told = link.inbox.recv(), if self.signals.is_idle() => self.told(told),
+                () = poll_fn(|cx| self.signals.poll_sent(cx)), if !self.signals.is_idle() => {}
+                () = &mut timer, if due.is_some() => self.time_passed(),
                 _ = gone.next() => self.handle(Input::Gone),
             }
             // What else is there already belongs to the same batch.
@@ -165,6 +165,21 @@ impl Conversation<'_> {
         }
     }
 
+    fn next_due(&self) -> Option<tokio::time::Instant> {
+        let deadline = self.session.deadline().map(tokio::time::Instant::from_std);
+        [deadline, self.signals.due()].into_iter().flatten().min()
+    }
+
+    fn time_passed(&mut self) {
+        if self.session.deadline().is_some_and(|due| due <= now()) {
+            self.handle(Input::Deadline);
+        }
+        if self.signals.due().is_some_and(|due| due <= tokio::time::Instant::now()) {
+            let text = "the session bus has taken nothing for too long";
+            self.handle(Input::Closing(Fault::new(Reason::SlowReader, text)));
+        }
+    }
+
     fn end(&self) -> Option<End> {
         self.effects.iter().find_map(|effect| match effect {
             Effect::Closed(end) => Some(end.clone()),
@@ -180,7 +195,7 @@ impl Conversation<'_> {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Tell(told) => self.tell(told).await,
+                Effect::Tell(told) => self.tell(told),
                 Effect::Opened(introduction) => link.opened(introduction).await,
                 Effect::Dispatch(commands) => link.dispatch(commands).await,
                 // A typed front stops everything without a session.
@@ -194,22 +209,25 @@ impl Conversation<'_> {
         self.effects = effects;
     }
 
-    /// Tells what is left to be told once the session has ended.
+    /// Tells what is left to be told once the session has ended. That may take the bus as long as it likes: nothing waits
+    /// for it, and it ends with the connection.
     async fn say_all(mut self) {
         for effect in std::mem::take(&mut self.effects) {
             if let Effect::Tell(told) = effect {
-                self.tell(told).await;
+                self.tell(told);
             }
         }
+        self.waiting.clear();
+        poll_fn(|cx| self.signals.poll_sent(cx)).await;
     }
 
-    async fn tell(&mut self, told: Told) {
+    fn tell(&mut self, told: Told) {
         match told {
             Told::Welcome { id, welcome } => self.reply(id, Replied::Welcome(welcome)),
-            Told::Reply { id: RequestId(0), outcome: Err(fault) } => self.signals.fault(&fault).await,
+            Told::Reply { id: RequestId(0), outcome: Err(fault) } => self.signals.push(Signal::Fault(fault)),
             Told::Reply { id, outcome } => self.reply(id, Replied::Outcome(outcome)),
             Told::Echo { .. } => tracing::error!("a session of the bus echoed what it was never asked"),
-            Told::Event(event) => self.signals.event(&event).await,
+            Told::Event(event) => self.signals.push(Signal::Event(event)),
         }
     }
 
@@ -221,61 +239,65 @@ impl Conversation<'_> {
     }
 }
 
-/// Signals that go to one peer alone.
-struct Signals<'a> {
-    connection: &'a Connection,
-    name: &'a OwnedUniqueName,
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-impl Signals<'_> {
-    fn from(&self, path: &str) -> zbus::Result<SignalEmitter<'static>> {
-        let emitter = SignalEmitter::new(self.connection, path.to_owned())?;
-        Ok(emitter.set_destination(BusName::from(self.name.inner().to_owned())))
+    use engine::{
+        request::{Hello, Request},
+        router::DeviceEntry,
+    };
+    use ipc_schema::SpecVersion;
+
+    use super::{
+        super::{super::tests, tests::bus},
+        *,
+    };
+    use crate::config::Config;
+
+    /// How long a session lasts on a bus that takes no signal at all, when the first is due at once.
+    async fn lasts(config: Config, ping_time: Option<Duration>) -> Duration {
+        let shared = tests::shared(config);
+        let (connection, _taken) = bus(0).await;
+        let link = shared.hub.open(Peer { front: Front::DBus, process: None, origin: None }).await.unwrap();
+        let session =
+            Session::new(shared.session_settings(Front::DBus), Form::Typed, link.devices.clone(), now());
+        let name = OwnedUniqueName::try_from(":1.7").unwrap();
+        let signals = Signals::new(connection, name, shared.config().limits.write_time());
+        let conversation =
+            Conversation { session, signals, waiting: HashMap::new(), last: 0, effects: Vec::new() };
+        let (calls, asked) = mpsc::channel(1);
+        tokio::spawn(conversation.run(link, asked, futures_util::stream::pending::<()>(), || {}));
+
+        let (reply, replied) = oneshot::channel();
+        let hello = Hello {
+            client_name: "test".to_owned(),
+            version: SpecVersion::NEWEST,
+            extensions: vec!["ping-time".to_owned()],
+            ping_time,
+        };
+        calls.send(Call { request: Request::Hello(hello), reply }).await.ok().unwrap();
+        assert!(matches!(replied.await, Ok(Replied::Welcome(_))));
+        let begun = tokio::time::Instant::now();
+        let view = tests::device_view();
+        let entry = DeviceEntry { view, transport: "simulated", protocol: "toy".into(), outputs: vec![] };
+        let _device = shared.hub.device_ready(entry).await.unwrap();
+        let mut status = shared.hub.status();
+        status.wait_for(|status| status.clients.is_empty()).await.unwrap();
+        begun.elapsed()
     }
 
-    async fn fault(&self, fault: &Fault) {
-        log_failure(self.try_fault(fault).await);
-    }
-
-    async fn try_fault(&self, fault: &Fault) -> zbus::Result<()> {
-        Server::error(&self.from(SERVER_PATH)?, &fault.reason.dbus_name(), &fault.text).await
-    }
-
-    async fn event(&self, event: &Event) {
-        log_failure(self.try_event(event).await);
-    }
-
-    async fn try_event(&self, event: &Event) -> zbus::Result<()> {
-        let server = self.from(SERVER_PATH)?;
-        match event {
-            Event::DeviceAdded { device, .. } => {
-                Server::device_added(&server, device.index.0, words::device(device)).await
-            }
-            Event::DeviceRemoved { device, .. } => Server::device_removed(&server, device.0).await,
-            Event::Reading(reading) => {
-                let device = self.from(&device_path(reading.device.0))?;
-                let kind = words::input_name(reading.kind);
-                Device::input_reading(&device, reading.feature.0, kind, reading.value).await
-            }
-            Event::ScanningFinished => Server::scanning_finished(&server).await,
-            Event::OutputsChanged(changes) => {
-                for change in changes.iter() {
-                    let device = self.from(&device_path(change.output.device.0))?;
-                    let kind = words::output_name(change.output.kind);
-                    let value = change.confirmed.unwrap_or_default();
-                    Device::output_changed(&device, change.output.feature.0, kind, value).await?;
-                }
-                Ok(())
-            }
-            // A recording needs the extension `monitor`, which D-Bus does not offer.
-            Event::Recorded { .. } => Ok(()),
-        }
-    }
-}
-
-/// A signal that cannot be sent means that the connection to the bus is gone; whoever watches that acts on it.
-fn log_failure(sent: zbus::Result<()>) {
-    if let Err(error) = sent {
-        tracing::debug!(%error, "cannot send a signal");
+    #[tokio::test(start_paused = true)]
+    async fn a_bus_that_takes_nothing_holds_up_neither_the_ping_deadline_nor_the_end_of_a_session() {
+        let mut config = Config::default();
+        config.dbus.max_ping_time_ms = 0;
+        let write_time = config.limits.write_time();
+        let second = Duration::from_secs(1);
+        // Timers have milliseconds.
+        let near = |took: Duration, wanted: Duration| took >= wanted && took < wanted + second / 100;
+        let took = lasts(config.clone(), Some(second)).await;
+        assert!(near(took, second), "the ping deadline: {took:?}");
+        let took = lasts(config, None).await;
+        assert!(near(took, write_time), "the time of a write: {took:?}");
     }
 }
