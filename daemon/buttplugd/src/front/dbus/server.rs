@@ -9,7 +9,7 @@ use engine::{
     request::{Hello, Request},
     vocabulary::SessionId,
 };
-use ipc_schema::{Extension, SpecVersion};
+use ipc_schema::{Extension, SpecVersion, error::Class};
 use tokio::sync::watch;
 use zbus::{
     Connection, OwnedFd, fdo::DBusProxy, interface, message::Header, names::BusName,
@@ -112,15 +112,14 @@ impl Server {
     /// Brings every output of every device to rest, whoever drives it. Needs no session. Ends the caller's subscriptions.
     async fn stop(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Refusal> {
         let everything = Command::Stop { target: StopTarget::Everything, what: StopWhat::Both };
-        let waiting = super::sender(&header)
-            .map_err(Refusal::from)
-            .and_then(|sender| self.peers.ask(sender, Request::Command(everything)));
-        match waiting {
-            Ok(waiting) => waiting.outcome().await?,
-            // Without a session, or with one that has no room for another call, it must work all the same.
-            Err(_) => return Ok(self.peers.shared.hub.stop_everything().await?),
-        };
-        Ok(())
+        match self.ask(&header, Request::Command(everything)).await.map_err(Refusal::into_fault) {
+            Ok(_) => Ok(()),
+            // It was done as far as the devices let it be.
+            Err(fault) if fault.reason.class() == Class::Device => Err(fault.into()),
+            // Without a session, with one that has no room for another call, or with one that has ended before it took this one, it
+            // must work all the same.
+            Err(_) => Ok(self.peers.shared.hub.stop_everything().await?),
+        }
     }
 
     /// Stops a part of everything. `options`: `inputs` (b) and `outputs` (b), both true if absent.
@@ -221,4 +220,32 @@ impl Server {
     /// an error.
     #[zbus(signal)]
     pub(super) async fn error(emitter: &SignalEmitter<'_>, name: &str, text: &str) -> zbus::Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::{Message, names::UniqueName};
+
+    use super::{
+        super::{super::tests, tests::bus},
+        *,
+    };
+    use crate::config::Config;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_a_session_in_its_end_does_not_take_is_done_without_it() {
+        let shared = tests::shared(Config::default());
+        let status = shared.hub.status();
+        // A session that takes its calls and ends without an answer to them.
+        let peers = Peers::new(shared, |_, _, _, mut calls| {
+            tokio::spawn(async move { while calls.recv().await.is_some() {} });
+        });
+        let (connection, _taken) = bus(8).await;
+        let caller = UniqueName::try_from(":1.7").unwrap();
+        let hello = Hello::without_extensions("test".to_owned(), SpecVersion::NEWEST);
+        peers.greet(&connection, &caller, hello).unwrap();
+        let server = Server::new(peers, status);
+        let call = Message::method_call("/", "Stop").sender(caller).build(&()).unwrap();
+        server.stop(call.header()).await.unwrap();
+    }
 }
