@@ -4,6 +4,7 @@
 
 use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
+    path::Path,
     process::Stdio,
 };
 
@@ -16,7 +17,11 @@ use system_tests::{
     peer::Peer,
     service::{Home, Launch, Service},
 };
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
 use zbus::fdo::{DBusProxy, RequestNameFlags};
 
 const BUS_NAME: &str = "org.buttplugd.Buttplug1";
@@ -166,6 +171,57 @@ async fn a_name_that_is_taken_is_an_error() {
     let (status, log) = Launch::new(&home).session_bus(&bus).by_hand().run().await.unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(log.contains(&format!("another process serves {BUS_NAME}")), "{log}");
+    assert!(log.contains("stopping all outputs"), "its devices are not left as they are: {log}");
+}
+
+/// A bus that lets one connection in and gives out no names.
+async fn bus_without_names(path: &Path) -> anyhow::Result<()> {
+    let (stream, _) = tokio::net::UnixListener::bind(path)?.accept().await?;
+    let mut stream = BufReader::new(stream);
+    let mut hellos = 0;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        stream.read_until(b'\n', &mut line).await?;
+        let words = String::from_utf8_lossy(&line);
+        let reply: &[u8] = match words.trim_matches(['\0', '\r', '\n']).split(' ').next() {
+            Some("AUTH") => b"OK 0123456789abcdef0123456789abcdef\r\n",
+            Some("NEGOTIATE_UNIX_FD") => b"AGREE_UNIX_FD\r\n",
+            Some("BEGIN") => break,
+            other => anyhow::bail!("{other:?}"),
+        };
+        stream.write_all(reply).await?;
+    }
+    let mut head = [0; 16];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let number = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap());
+        let rest = number(12).next_multiple_of(8) + number(4);
+        stream.read_exact(&mut vec![0; rest.try_into()?]).await?;
+        hellos += 1;
+        if hellos == 1 {
+            // The reply to Hello: a return with the number of the call and a string.
+            let mut reply = vec![b'l', 2, 1, 1, 9, 0, 0, 0, 1, 0, 0, 0, 15, 0, 0, 0, 5, 1, b'u', 0];
+            reply.extend(number(8).to_le_bytes());
+            reply.extend(b"\x08\x01g\0\x01s\0\0\x04\0\0\0:1.1\0");
+            stream.write_all(&reply).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bus_that_hangs_before_the_name_is_taken_is_gone_on_without() {
+    let home = Home::new().unwrap();
+    let path = home.path().join("slow-bus");
+    let address = format!("unix:path={}", path.display());
+    let bus = async move { bus_without_names(&path).await };
+    let bus = tokio::spawn(bus);
+    let mut service = Launch::new(&home).env("DBUS_SESSION_BUS_ADDRESS", address).start().await.unwrap();
+    assert!(service.log().contains("the session bus does not answer"), "{}", service.log());
+    // The connection is closed, so that the name is not had later by somebody who does not know of it.
+    timeout(PATIENCE, bus).await.unwrap().unwrap().unwrap();
+    Peer::socket(service.socket()).await.unwrap().open("someone").await.unwrap();
+    assert_eq!(service.terminate().await.unwrap().code(), Some(0), "{}", service.log());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The service as a whole: what starts in which order, what it waits for, and how it ends.
 //!
-//! Listeners are bound before anything slow, so that clients wait instead of being refused. The name on the bus and the word
-//! "ready" come last. At the end all outputs are stopped first; everything else can wait, and all of it has a limit.
+//! Listeners are bound before anything slow, so that clients wait instead of being refused. The name on the bus comes before
+//! they are served, since without it the service may have to end at once, and the word "ready" comes last. At the end all outputs are stopped first; everything else can wait, and all of it has a limit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -103,7 +103,7 @@ struct App {
     connections: mpsc::Receiver<()>,
     signals: Signals,
     /// Ends with this.
-    _sleep: JoinSet<()>,
+    sleep: JoinSet<()>,
 }
 
 struct Signals {
@@ -139,31 +139,37 @@ impl App {
         let (config, newest) = watch::channel(Arc::new(config));
         let (alive, connections) = mpsc::channel(1);
         let shared = Shared { hub: hub.clone(), config: newest, half_open, alive: alive.downgrade() };
-        let bus = if serve_bus { start_bus(shared.clone()).await? } else { None };
-        let (local, tcp) = (listeners.local_places(), listeners.tcp_places());
-        let listeners = listeners.serve(&shared);
-        if let Some(bus) = &bus {
-            bus.take_name().await.map_err(|error| AppError::Bus(error.to_string()))?;
-        }
-        let dbus = if bus.is_some() { ipc_schema::dbus::BUS_NAME } else { "off" };
-        tracing::info!(socket = local, websocket = tcp, dbus, "ready");
-        notify::ready(&summary(&hub.status().borrow()));
-        let mut sleep = JoinSet::new();
-        sleep.spawn(sleep::watch(hub.clone()));
-        Ok(Self {
+        let mut app = Self {
             source,
             config,
             hub,
             hub_task,
             devices,
             reloads,
-            bus,
-            listeners,
+            bus: None,
+            listeners: JoinSet::new(),
             alive,
             connections,
             signals,
-            _sleep: sleep,
-        })
+            sleep: JoinSet::new(),
+        };
+        if serve_bus {
+            match start_bus(shared.clone()).await {
+                Ok(bus) => app.bus = bus,
+                // There may be devices already, which are not left as they are.
+                Err(error) => {
+                    app.end("the session bus cannot be served").await;
+                    return Err(error);
+                }
+            }
+        }
+        let (local, tcp) = (listeners.local_places(), listeners.tcp_places());
+        app.listeners = listeners.serve(&shared);
+        let dbus = if app.bus.is_some() { ipc_schema::dbus::BUS_NAME } else { "off" };
+        tracing::info!(socket = local, websocket = tcp, dbus, "ready");
+        notify::ready(&summary(&app.hub.status().borrow()));
+        app.sleep.spawn(sleep::watch(app.hub.clone()));
+        Ok(app)
     }
 
     async fn serve(mut self) -> Result<(), AppError> {

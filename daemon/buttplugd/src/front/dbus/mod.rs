@@ -17,6 +17,7 @@ use engine::{
     fault::{Fault, Reason},
 };
 use ipc_schema::dbus::{BUS_NAME, SERVER_PATH};
+use tokio::task::JoinSet;
 use zbus::{
     Connection,
     connection::Builder,
@@ -45,13 +46,15 @@ pub(crate) enum DbusError {
 /// The front on its connection.
 pub(crate) struct Front {
     connection: Connection,
+    /// Ends with this, and so does the connection of a front that could not start in time.
+    _objects: JoinSet<()>,
 }
 
 impl Front {
-    /// Connects and serves the objects. The name comes last, with [`Self::take_name`].
+    /// Connects, serves the objects, and takes the well-known name: from there on callers come.
     ///
     /// # Errors
-    /// When there is no bus, or it refuses.
+    /// When there is no bus, it refuses, or another process has the name.
     pub(crate) async fn start(shared: Shared) -> Result<Self, DbusError> {
         let connection = Builder::session().build().await.map_err(DbusError::NoBus)?;
         let status = shared.hub.status();
@@ -59,15 +62,13 @@ impl Front {
         let server = Ordered(std::sync::Arc::new(Server::new(std::sync::Arc::clone(&peers), status.clone())));
         connection.object_server().at(SERVER_PATH, ObjectManager).await?;
         connection.object_server().at(SERVER_PATH, server).await?;
-        objects::show(&connection, &peers, status).await?;
-        Ok(Self { connection })
+        let objects = objects::show(&connection, &peers, status).await?;
+        let front = Self { connection, _objects: objects };
+        front.take_name().await?;
+        Ok(front)
     }
 
-    /// Takes the well-known name: from here on callers come.
-    ///
-    /// # Errors
-    /// When another process has it.
-    pub(crate) async fn take_name(&self) -> Result<(), DbusError> {
+    async fn take_name(&self) -> Result<(), DbusError> {
         let flags = RequestNameFlags::DO_NOT_QUEUE;
         match self.connection.request_name_with_flags(BUS_NAME, flags).await {
             Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),

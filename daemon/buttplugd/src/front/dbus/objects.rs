@@ -7,7 +7,7 @@ use engine::{
     vocabulary::{DeviceIndex, SessionId},
 };
 use ipc_schema::dbus::{SERVER_PATH, device_path};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 use zbus::{Connection, object_server::SignalEmitter};
 
 use super::{
@@ -17,17 +17,18 @@ use super::{
     server::Server,
 };
 
-/// Shows what there is, and goes on showing what changes in a task of its own, which ends with the hub or the bus.
+/// Shows what there is, and goes on showing what changes in a task of its own, which ends with the hub, the bus, or what is given back.
 pub(super) async fn show(
     connection: &Connection,
     peers: &Arc<Peers>,
     mut status: watch::Receiver<Arc<Status>>,
-) -> zbus::Result<()> {
+) -> zbus::Result<JoinSet<()>> {
     let mut objects =
         Objects { connection: connection.clone(), peers: Arc::clone(peers), devices: BTreeMap::new() };
     let mut last = Arc::clone(&status.borrow_and_update());
     objects.devices_changed(&last).await?;
-    tokio::spawn(async move {
+    let mut showing = JoinSet::new();
+    showing.spawn(async move {
         while status.changed().await.is_ok() {
             let next = Arc::clone(&status.borrow_and_update());
             if let Err(error) = objects.changed(&last, &next).await {
@@ -37,7 +38,7 @@ pub(super) async fn show(
             last = next;
         }
     });
-    Ok(())
+    Ok(showing)
 }
 
 struct Objects {
