@@ -2,7 +2,9 @@
 //!
 //! A file that has an error is not touched, and neither is one that would have one after the change.
 
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+use toml_edit::{
+    Array, ArrayOfTables, DocumentMut, InlineTable, Item, RawString, Table, TableLike, Value, value,
+};
 
 use super::{
     layer::Layer,
@@ -131,15 +133,36 @@ pub fn apply(file: &str, text: &str, which: &Which, change: &Change) -> Result<S
     });
     if let Some(table) = devices.get_mut(position) {
         change_entry(table, change);
+        // What stands above a new one is from elsewhere in the file.
+        if says_nothing(table) && (entry_is_new || !has_comment(table)) {
+            devices.remove(position);
+            entry_is_new = false;
+        }
     }
     if entry_is_new {
         document.set_trailing("");
     }
-    let changed = document.to_string();
+    let mut changed = document.to_string();
+    if position == 0 && !text.starts_with('\n') {
+        // What was between the first entry and the second.
+        changed = changed.trim_start_matches('\n').to_owned();
+    }
     match first_problem(file, &changed) {
         Some(problem) => Err(EditError::Refused(problem)),
         None => Ok(changed),
     }
+}
+
+/// Whether an entry names a device and wants nothing of it.
+fn says_nothing(table: &Table) -> bool {
+    table.iter().all(|(key, _)| key == "which")
+}
+
+/// Whether somebody wrote a comment above an entry or in it.
+fn has_comment(table: &Table) -> bool {
+    let decor = [table.decor().prefix(), table.decor().suffix()];
+    let mut around = decor.into_iter().flatten().filter_map(RawString::as_str);
+    around.any(|part| part.contains('#')) || table.to_string().contains('#')
 }
 
 fn first_problem(file: &str, text: &str) -> Option<Problem> {
@@ -216,29 +239,56 @@ fn change_output(table: &mut Table, feature: u32, kind: OutputKind, change: Outp
     let outputs = table.entry("outputs").or_insert_with(|| value(Array::new()));
     if let Some(tables) = outputs.as_array_of_tables_mut() {
         // `[[device.outputs]]`.
-        if let Some(found) = tables.iter_mut().find(|table| same(*table)) {
+        let position = tables.iter().position(|table| same(table));
+        let position = position.unwrap_or_else(|| {
+            let mut new = Table::new();
+            new.insert("feature", value(i64::from(feature)));
+            new.insert("kind", value(kind.name()));
+            tables.push(new);
+            tables.len() - 1
+        });
+        if let Some(found) = tables.get_mut(position) {
             change_limit(found, change);
-            return;
+            if limits_nothing(found, &found.to_string()) {
+                tables.remove(position);
+            }
         }
-        let mut new = Table::new();
-        new.insert("feature", value(i64::from(feature)));
-        new.insert("kind", value(kind.name()));
-        change_limit(&mut new, change);
-        tables.push(new);
-        return;
+    } else if let Some(outputs) = outputs.as_array_mut() {
+        let is_same = |output: &Value| output.as_inline_table().is_some_and(|output| same(output));
+        let position = outputs.iter().position(is_same);
+        let position = position.unwrap_or_else(|| {
+            let mut new = InlineTable::new();
+            new.insert("feature", i64::from(feature).into());
+            new.insert("kind", kind.name().into());
+            outputs.push(new);
+            outputs.len() - 1
+        });
+        // The comments of an element stand in front of it and behind it.
+        let all = outputs.to_string();
+        if let Some(found) = outputs.get_mut(position).and_then(Value::as_inline_table_mut) {
+            change_limit(found, change);
+            if limits_nothing(found, &all) {
+                outputs.remove(position);
+                if position == 0
+                    && let Some(first) = outputs.get_mut(0)
+                {
+                    first.decor_mut().set_prefix("");
+                }
+            }
+        }
     }
-    let Some(outputs) = outputs.as_array_mut() else { return };
-    if let Some(found) =
-        outputs.iter_mut().filter_map(Value::as_inline_table_mut).find(|output| same(*output))
-    {
-        change_limit(found, change);
-    } else {
-        let mut new = InlineTable::new();
-        new.insert("feature", i64::from(feature).into());
-        new.insert("kind", kind.name().into());
-        change_limit(&mut new, change);
-        outputs.push(new);
+    let is_empty = |outputs: &Item| {
+        outputs.as_array().is_some_and(Array::is_empty)
+            || outputs.as_array_of_tables().is_some_and(ArrayOfTables::is_empty)
+    };
+    if table.get("outputs").is_some_and(is_empty) {
+        table.remove("outputs");
     }
+}
+
+/// Whether an entry names an output and wants nothing of it. `text` is where a comment on it would stand.
+fn limits_nothing(output: &dyn TableLike, text: &str) -> bool {
+    output.iter().all(|(key, _)| key == "feature" || key == "kind") && !text.contains('#')
 }
 
 fn change_limit(output: &mut dyn TableLike, change: OutputChange) {
@@ -309,7 +359,26 @@ mod tests {
         check(&limited, limit(0, 5), &lower);
         let lifted =
             Change::Output { feature: 0, kind: OutputKind::Vibrate, change: OutputChange::Limit(None) };
-        check(&limited, lifted, &limited.replace(", range = [0, 10] ", ""));
+        check(&limited, lifted.clone(), "");
+        check("", lifted.clone(), "");
+        let two = format!(
+            "{entry}outputs = [{{ feature = 0, kind = \"vibrate\", range = [0, 10] }}, {{ feature = 1, kind = \"vibrate\", range = [0, 3] }}]\n"
+        );
+        let one = format!("{entry}outputs = [{{ feature = 1, kind = \"vibrate\", range = [0, 3] }}]\n");
+        check(&two, lifted.clone(), &one);
+        let tables = format!("{entry}[[device.outputs]]\nfeature = 0\nkind = \"vibrate\"\nrange = [0, 9]\n");
+        check(&tables, lifted, "");
+    }
+
+    #[test]
+    fn an_entry_that_says_nothing_any_more_goes_and_one_with_a_comment_stays() {
+        let entry = "[[device]]\nwhich = { address = \"AA:01\" }\n";
+        let other = "[[device]]\nwhich = { protocol = 'x' }\ndeny = true\n";
+        let unnamed = || Change::Rename(None);
+        check(&format!("{entry}name = \"a\"\n\n{other}"), unnamed(), other);
+        check(&format!("{other}\n{entry}name = \"a\"\n"), unnamed(), other);
+        check(&format!("# mine\n{entry}name = \"a\"\n"), unnamed(), &format!("# mine\n{entry}"));
+        check(&format!("{other}# more to come\n"), unnamed(), &format!("{other}# more to come\n"));
     }
 
     #[test]
@@ -326,10 +395,10 @@ mod tests {
         let both = format!("{allowed}deny = true\n");
         check(entry, Change::Access(AccessWish::Deny), &denied);
         check(&denied, Change::Access(AccessWish::Allow), &allowed);
-        check(&denied, Change::Access(AccessWish::Unsaid), entry);
+        check(&denied, Change::Access(AccessWish::Unsaid), "");
         check(&allowed, Change::Access(AccessWish::Deny), &both);
         check(&both, Change::Access(AccessWish::NotDenied), &allowed);
-        check(&both, Change::Access(AccessWish::Unsaid), entry);
+        check(&both, Change::Access(AccessWish::Unsaid), "");
     }
 
     #[test]
