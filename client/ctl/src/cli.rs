@@ -254,7 +254,7 @@ pub(crate) enum Config {
         #[arg(long)]
         replace: bool,
     },
-    /// Show all known devices, and what you changed of them.
+    /// Show all known devices, and what you changed of them and of others.
     Show,
 }
 

@@ -10,12 +10,11 @@ use engine::{
         layer::Layer,
         model::{DefinitionFile, DeviceRule, OutputRule, Which},
         parse::{Parsed, parse},
-        resolved::{Resolved, ResolvedOutput},
         template::AnyTemplate,
     },
     vocabulary::{OutputKind, Range},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     OfflineError, Outcome, Verdict,
@@ -28,7 +27,7 @@ use crate::{
 };
 
 /// The file that is changed, below the configuration folder of the user.
-const FILE: &str = "devices.d/devices.toml";
+pub(super) const FILE: &str = "devices.d/devices.toml";
 
 /// What is wanted of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,14 +153,20 @@ pub(super) fn edit(
 
 /// The entries of the user for this device alone, in rising order of their weight, each with its file.
 fn own_entries(sources: &[Source], device: &Known) -> Vec<(String, DeviceRule)> {
+    let mut entries = user_entries(sources);
+    entries.retain(|(_, rule)| device.is_meant_alone(&rule.which));
+    entries.sort_by_key(|(_, rule)| exactness(rule));
+    entries
+}
+
+/// All entries of the user, each with its file. Files with an error have none.
+pub(super) fn user_entries(sources: &[Source]) -> Vec<(String, DeviceRule)> {
     let mut entries = Vec::new();
     for source in sources.iter().filter(|source| source.layer == Layer::User) {
         let Ok(text) = &source.text else { continue };
         let Parsed::Good(content) = parse(&source.file, text, source.layer, &AnyTemplate) else { continue };
-        let own = content.device.into_iter().filter(|rule| device.is_meant_alone(&rule.which));
-        entries.extend(own.map(|rule| (source.file.clone(), rule)));
+        entries.extend(content.device.into_iter().map(|rule| (source.file.clone(), rule)));
     }
-    entries.sort_by_key(|(_, rule)| exactness(rule));
     entries
 }
 
@@ -290,94 +295,8 @@ fn limit(
     };
     let least = lowest.saturating_add(1);
     if !(least..=hardware.max).contains(&most) {
-        return Err(OfflineError::OutsideRange { wanted: most, min: least, max: hardware.max });
+        return Err(OfflineError::OutsideRange { wanted: most, lowest, least, max: hardware.max });
     }
     let low = earlier.map_or(lowest, |range| range.min).clamp(lowest, most - 1);
     Ok(Some(Range::new(low, most)))
-}
-
-/// All known devices, and what the user wants of them.
-pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome, OfflineError> {
-    let devices = Devices::read(config, directories)?;
-    let mut text = String::new();
-    let mut all = Vec::new();
-    for device in &devices.known {
-        let Some((index, key)) = &device.met else { continue };
-        let state = device.resolve(&devices.catalogue);
-        let (refusal, outputs) = match &state {
-            Some(Ok(resolved)) => (None, changed_outputs(resolved)),
-            Some(Err(refusal)) => (Some(refusal.to_string()), Vec::new()),
-            None => (None, Vec::new()),
-        };
-        let name = device.called.as_deref().or(device.model.as_deref()).unwrap_or("(unknown model)");
-        let mut line = |line: String| writeln!(text, "{line}").unwrap_or_default();
-        line(format!("{:>3}  {name}", index.0));
-        if let (Some(_), Some(model)) = (&device.called, &device.model) {
-            line(format!("     model    {model}"));
-        }
-        line(format!("     address  {} ({})", device.address, key.protocol));
-        if let Some(refusal) = &refusal {
-            line(format!("     not offered: {refusal}"));
-        }
-        for output in &outputs {
-            line(format!("     {}", output.text));
-        }
-        all.push(json!({
-            "DeviceIndex": index.0,
-            "DeviceName": device.model,
-            "DeviceDisplayName": device.called,
-            "Protocol": key.protocol,
-            "Identifier": key.identifier,
-            "Address": key.address,
-            "NotOffered": refusal,
-            "Outputs": outputs.into_iter().map(|output| output.json).collect::<Vec<_>>(),
-        }));
-    }
-    if all.is_empty() {
-        text.push_str("no device was ever connected\n");
-    }
-    let file = directories.config.join(FILE);
-    writeln!(text, "\nchanges go into {}", file.display()).unwrap_or_default();
-    Ok(Outcome { text, json: json!({ "File": file, "Devices": all }), verdict: Verdict::Good })
-}
-
-/// An output that is not as the device has it.
-struct Changed {
-    text: String,
-    json: Value,
-}
-
-fn changed_outputs(resolved: &Resolved) -> Vec<Changed> {
-    let mut changed = Vec::new();
-    for feature in &resolved.features {
-        for output in &feature.outputs {
-            let Some(used) = used(output) else { continue };
-            let place = format!("feature {}, {}", feature.index, output.kind.name());
-            let text = match used {
-                Some(range) => format!(
-                    "{place}: {} to {} of {} to {}",
-                    range.min, range.max, output.hardware.min, output.hardware.max
-                ),
-                None => format!("{place}: disabled"),
-            };
-            let json = json!({
-                "FeatureIndex": feature.index.0,
-                "Kind": output.kind.name(),
-                "Range": used.map(|range| [range.min, range.max]),
-                "Hardware": [output.hardware.min, output.hardware.max],
-            });
-            changed.push(Changed { text, json });
-        }
-    }
-    changed
-}
-
-/// The part of the device's range that is used if it is not all of it: `Some(None)` if it is none of it.
-fn used(output: &ResolvedOutput) -> Option<Option<Range>> {
-    let Some(scale) = &output.scale else { return Some(None) };
-    let shown = scale.shown();
-    let ends = [scale.to_hardware(shown.min), scale.to_hardware(shown.max)];
-    let [Ok(one), Ok(other)] = ends else { return None };
-    let range = Range::new(one.min(other), one.max(other));
-    (range != output.hardware).then_some(Some(range))
 }

@@ -7,6 +7,7 @@ mod definitions;
 mod edit;
 mod import;
 mod known;
+mod show;
 mod user_file;
 
 use std::{io, path::PathBuf};
@@ -76,7 +77,7 @@ pub enum ConfigTask {
         #[arg(long)]
         replace: bool,
     },
-    /// Show all known devices and what the user wants of them
+    /// Show all known devices, and what the user wants of them and of others
     Show,
 }
 
@@ -160,12 +161,16 @@ pub enum OfflineError {
         known: Vec<String>,
     },
     /// The limit lies outside what the output has.
-    #[error("this output goes from {min} to {max}, so it cannot be limited to {wanted}")]
+    #[error(
+        "this output goes from {lowest} to {max}, so a limit of it may be {least} to {max} and not {wanted}"
+    )]
     OutsideRange {
         /// What was asked for.
         wanted: i32,
+        /// Where the output begins.
+        lowest: i32,
         /// The least that a limit may be.
-        min: i32,
+        least: i32,
         /// The most.
         max: i32,
     },
@@ -201,7 +206,7 @@ impl Task {
                 let earlier = if replace { import::Earlier::Replace } else { import::Earlier::Keep };
                 import::import(&file, earlier, config, directories)
             }
-            Self::Config(ConfigTask::Show) => edit::show(config, directories),
+            Self::Config(ConfigTask::Show) => show::show(config, directories),
             Self::Config(ConfigTask::Rename { device, name }) => {
                 edit::edit(&device, &edit::Wish::Name(name), config, directories)
             }

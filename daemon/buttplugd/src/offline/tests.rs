@@ -142,8 +142,8 @@ fn a_cap_is_a_step_or_a_percentage_and_keeps_the_lower_end() {
 #[test]
 fn a_cap_that_is_none_or_meets_nothing_is_refused() {
     let user = User::new();
-    refused(user.cap(0, "vibrate", "21"), "goes from 1 to 20, so it cannot be limited to 21");
-    refused(user.cap(0, "vibrate", "0"), "cannot be limited to 0");
+    refused(user.cap(0, "vibrate", "21"), "goes from 0 to 20, so a limit of it may be 1 to 20 and not 21");
+    refused(user.cap(0, "vibrate", "0"), "may be 1 to 20 and not 0");
     refused(user.cap(0, "rotate", "1"), "no output rotate at feature 0; it has 0 vibrate, 1 position");
     for bad in ["0%", "101%", "fast", "", "-1%"] {
         assert!(bad.parse::<Cap>().is_err(), "{bad}");
@@ -234,6 +234,35 @@ fn an_import_that_lifts_the_list_of_allowed_devices_says_so() {
     assert!(!import(&user, false).unwrap().text.contains(lifted));
     user.write("old.json", &device(false));
     assert!(import(&user, true).unwrap().text.contains(lifted));
+}
+
+#[test]
+fn what_is_wanted_of_devices_that_were_never_connected_is_shown() {
+    let user = User::new();
+    let stranger = "AA:00:00:00:00:09";
+    user.rename(stranger, "Someone's").unwrap();
+    user.config(ConfigTask::Deny { device: stranger.into() }).unwrap();
+    user.write(
+        "config/mine.toml",
+        "[[device]]\nwhich = { protocol = \"acme\" }\noutputs = [{ feature = 0, kind = \"vibrate\", range = [0, 7] }]\n",
+    );
+    user.rename("3", "known").unwrap();
+    let shown = user.config(ConfigTask::Show).unwrap();
+    let expected = [
+        format!(
+            "     address {stranger}\n       called Someone's\n       denied\n       in {}",
+            user.path(FILE).display()
+        ),
+        "     protocol acme\n       feature 0, vibrate: 0 to 7\n       in ".to_owned(),
+    ];
+    for part in expected {
+        assert!(shown.text.contains(&part), "{}", shown.text);
+    }
+    let others = shown.json["Others"].as_array().unwrap();
+    assert_eq!(others.len(), 2, "what is about a known device is shown with it");
+    let denied = others.iter().find(|one| one["Address"] == stranger).unwrap();
+    assert_eq!((&denied["Deny"], &denied["DeviceDisplayName"]), (&json!(true), &json!("Someone's")));
+    assert_eq!(shown.json["AllowList"], false);
 }
 
 #[test]
