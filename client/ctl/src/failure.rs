@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// The command was refused or failed.
 const FAILED: u8 = 1;
-/// The command line does not fit what there is; as clap has it.
+/// The command line makes no sense; as clap has it.
 const USAGE: u8 = 2;
 /// The service does not run, or cannot be reached.
 const NO_SERVICE: u8 = 3;
@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Client(#[from] Error),
     #[error("{0}")]
-    Choice(String),
+    Usage(String),
     #[error("{0}")]
     Refused(String),
     #[error("{doing}: {source}")]
@@ -34,7 +34,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(Error::Connect { .. } | Error::NoSocketPath) => ExitCode::from(NO_SERVICE),
-            Self::Choice(_) => ExitCode::from(USAGE),
+            Self::Usage(_) => ExitCode::from(USAGE),
             _ if self.is_enough() => ExitCode::SUCCESS,
             _ => ExitCode::from(FAILED),
         }

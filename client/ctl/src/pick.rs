@@ -43,7 +43,7 @@ pub(crate) fn device(client: &Client, meant: &str) -> Result<Device, Failure> {
     devices
         .into_iter()
         .find(|device| device.index() == index)
-        .ok_or_else(|| Failure::Choice(format!("device {index} has just left")))
+        .ok_or_else(|| Failure::Refused(format!("device {index} has just left")))
 }
 
 /// The number of the device that is meant, among (number, name, model).
@@ -59,14 +59,14 @@ fn choose(devices: &[(u32, &str, &str)], meant: &str) -> Result<u32, Failure> {
     };
     match found.as_slice() {
         [(index, ..)] => Ok(*index),
-        [] if devices.is_empty() => Err(Failure::Choice(format!(
+        [] if devices.is_empty() => Err(Failure::Refused(format!(
             "there is no device `{meant}`: none is connected (look for some with: buttplugctl scan)"
         ))),
-        [] => Err(Failure::Choice(format!(
+        [] => Err(Failure::Refused(format!(
             "there is no device `{meant}`; connected: {}",
             listing(&mut devices.iter())
         ))),
-        several => Err(Failure::Choice(format!(
+        several => Err(Failure::Refused(format!(
             "`{meant}` may mean several devices: {}",
             listing(&mut several.iter().copied())
         ))),
@@ -86,7 +86,7 @@ pub(crate) fn outputs(
         .filter(|output| kind.is_none_or(|kind| output.kind() == kind))
         .collect();
     if meant.is_empty() {
-        return Err(Failure::Choice(format!(
+        return Err(Failure::Refused(format!(
             "{} has no such output (see: buttplugctl info {})",
             device.name(),
             device.index()
@@ -109,7 +109,7 @@ pub(crate) fn input(device: &Device, feature: Option<u32>, kind: InputType) -> R
         .into_iter()
         .find(|input| input.kind() == kind && feature.is_none_or(|feature| input.feature() == feature))
         .ok_or_else(|| {
-            Failure::Choice(format!(
+            Failure::Refused(format!(
                 "{} has no such input (see: buttplugctl info {})",
                 device.name(),
                 device.index()

@@ -255,17 +255,18 @@ fn a_time_for_the_movement_means_the_output_that_takes_one() {
 }
 
 #[test]
-fn what_does_not_exist_is_wrong_usage_and_nothing_is_sent() {
+fn what_does_not_exist_is_refused_and_nothing_is_sent() {
     let folder = Folder::new("usage");
-    for arguments in [
-        ["output", "4", "50%"].as_slice(),
-        &["output", "3", "50%", "--kind", "rotate"],
-        &["output", "3", "50%", "--within", "1s"],
-        &["read", "3"],
+    for (arguments, status) in [
+        (["output", "4", "50%"].as_slice(), 1),
+        (&["output", "3", "50%", "--kind", "rotate"], 1),
+        (&["read", "3"], 1),
+        (&["output", "3", "50%", "--within", "1s"], 1),
+        (&["output", "3", "50%", "--kind", "vibrate", "--within", "1s"], 2),
     ] {
         let service = serve(&folder.socket(), ok_to_all);
         let output = ctl(&folder.socket(), arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {output:?}");
         assert_eq!(service.join().unwrap(), [], "{arguments:?}");
         std::fs::remove_file(folder.socket()).unwrap();
     }

@@ -43,7 +43,7 @@ pub(crate) async fn run(
             moves = Some(within);
             batch.move_to(output, value, within)?
         } else if order.within.is_some() {
-            return Err(Failure::Choice(format!(
+            return Err(Failure::Usage(format!(
                 "--within is for movements, but feature {} has an output of kind {:?}",
                 output.feature(),
                 output.kind()
