@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -275,6 +276,20 @@ fn what_does_not_exist_is_refused_and_nothing_is_sent() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("21 is outside the range 0 to 20"), "{output:?}");
     assert_eq!(service.join().unwrap(), []);
+}
+
+#[test]
+fn what_the_service_s_program_refuses_is_told_by_this_one() {
+    let folder = Folder::new("refused");
+    let own = folder.0.join("buttplugctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_buttplugctl"), &own).unwrap();
+    let other = folder.0.join("buttplugd");
+    std::fs::write(&other, "#!/bin/sh\necho 'buttplugd: no known device is called `7`' >&2\nexit 1\n")
+        .unwrap();
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(own).args(["config", "deny", "7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "buttplugctl: no known device is called `7`\n");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -27,19 +28,26 @@ pub(crate) enum Said {
     Json(Value),
 }
 
-/// Asks the program. Why it refused goes to standard error, from itself.
+/// Asks the program. Why it refused is told as if it were this one, since nobody ran the other.
 pub(crate) fn ask(arguments: &[OsString], format: Format) -> Result<Answer, Failure> {
     let beside = env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let mut command = Command::new(find(beside.as_deref()));
     if format == Format::Json {
         command.arg("--json");
     }
-    let output = command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = command.args(arguments).stdin(Stdio::null()).output();
     let output = output.map_err(|source| {
         let doing = "could not run buttplugd, which knows the definitions";
         Failure::System { doing, source }
     })?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    match complaint.strip_prefix(PROGRAM).and_then(|rest| rest.strip_prefix(": ")) {
+        Some(why) if text.trim().is_empty() && output.status.code() == Some(1) => {
+            return Err(Failure::Refused(why.trim_end().to_owned()));
+        }
+        Some(_) | None => io::stderr().write_all(&output.stderr)?,
+    }
     let said = match format {
         // Without an answer, the program has said on standard error why.
         Format::Json if text.trim().is_empty() => Said::Json(Value::Null),
