@@ -70,7 +70,7 @@ pub(super) fn bluetooth() -> Vec<Finding> {
             let mend = if unit.iter().any(|unit| Path::new(unit).exists()) {
                 "sudo systemctl enable --now bluetooth"
             } else {
-                "install BlueZ, as with: sudo apt install bluez"
+                "install the package `bluez`, then: sudo systemctl start bluetooth"
             };
             return vec![Finding::broken(CHECK, "BlueZ does not run", mend)];
         }

@@ -81,7 +81,7 @@ impl Machine {
         let nodes = self.nodes();
         let Some(first) = rules.first() else {
             let text = "they are not installed, so HID devices cannot be opened";
-            let mend = "sudo cp systemd/60-buttplugd.rules /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm trigger";
+            let mend = "install buttplugd again, whose package brings /usr/lib/udev/rules.d/60-buttplugd.rules (in a source tree it is systemd/60-buttplugd.rules), then: sudo udevadm control --reload && sudo udevadm trigger";
             return vec![if nodes.is_empty() {
                 Finding::note(CHECK, text, mend)
             } else {
@@ -190,6 +190,8 @@ mod tests {
         assert_eq!(states(&none), [State::Note]);
         let missing = machine("missing", &[NODE]);
         assert_eq!(states(&missing), [State::Broken]);
+        let mend = missing.hid().remove(0).mend.unwrap();
+        assert!(mend.contains("/usr/lib/udev/rules.d/60-buttplugd.rules") && !mend.contains("cp "), "{mend}");
         let late = machine("late", &[NODE, ("etc/udev/rules.d/99-buttplugd.rules", RULES)]);
         assert_eq!(states(&late), [State::Broken]);
         let good = [NODE, ("usr/lib/udev/rules.d/60-buttplugd.rules", RULES), ("dev/hidraw0", "")];
