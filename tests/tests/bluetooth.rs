@@ -154,6 +154,19 @@ async fn a_device_that_wants_to_be_paired_says_how() {
     assert!(packets(&toy).contains(&vec![0xF1, 11]));
 }
 
+/// The packet that wanted it says so, and not that it took too long.
+#[tokio::test]
+async fn a_pairing_that_comes_to_nothing_says_how() {
+    let rig = rig().await;
+    let toy = rig.bluez.add_device(DeviceSpec { security: Security::Paired, ..massager::spec(1) });
+    let mut peer = rig.found(1).await;
+    toy.fail_next(Step::Pair, Failure::Silent);
+    let reply = vibrate(&mut peer, 0, 0, 10).await;
+    assert_eq!(reply["Error"]["ErrorReason"], "pairing-required", "{reply}");
+    let text = reply["Error"]["ErrorMessage"].as_str().unwrap();
+    assert!(text.contains(&format!("bluetoothctl pair {}", toy.address())), "{text}");
+}
+
 #[tokio::test]
 async fn a_device_for_which_bluez_waits_for_a_pairing_is_paired() {
     let rig = rig().await;

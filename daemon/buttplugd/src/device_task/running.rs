@@ -324,14 +324,7 @@ impl Running {
         if let Some(link) = self.link {
             link.gone(fault.clone());
         }
-        match self.path {
-            Path::Free(line) => line.close().await,
-            Path::InUse(transferring) => {
-                let (line, _) = transferring.await;
-                line.close().await;
-            }
-            Path::Closed => {}
-        }
+        self.path.close().await;
         Ended { id: self.id, entry: self.entry, motion, reached: self.reached, fault }
     }
 }

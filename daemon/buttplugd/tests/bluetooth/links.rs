@@ -197,7 +197,7 @@ fn a_write_that_fails_says_why_and_the_link_goes_on() {
 
             toy.fail_next(Step::Write, Failure::Silent);
             let silent = opened.transport.write("tx", &[2], Wanted::WithResponse).await;
-            assert_eq!(silent, Err(TransportFault::TimedOut(5000)));
+            assert_eq!(silent, Err(TransportFault::TimedOut(3000)));
 
             opened.transport.write("tx", &[3], Wanted::WithResponse).await.unwrap();
 

@@ -2,6 +2,7 @@
 
 use super::*;
 
+const NOT_PAIRED: Failure = Failure::Refuse { name: "NotPermitted", text: "Not paired" };
 const AUTHENTICATION_FAILED: Failure =
     Failure::Refuse { name: "AuthenticationFailed", text: "Authentication Failed" };
 
@@ -80,7 +81,7 @@ fn keys_that_the_device_has_forgotten_are_to_be_removed() {
             opened.transport.close().await;
             toy.advertise();
             let mut again = rig.transport.device().await.opener.open(&access()).await.unwrap();
-            toy.fail_next(Step::Write, Failure::Refuse { name: "NotPermitted", text: "Not paired" });
+            toy.fail_next(Step::Write, NOT_PAIRED);
             says(&again.transport.write("tx", &[2], Wanted::WithResponse).await.unwrap_err(), "remove");
         },
     );
@@ -126,4 +127,54 @@ fn a_pairing_that_never_ends_is_given_up() {
         says(&opened.transport.write("tx", &[1], Wanted::WithResponse).await.unwrap_err(), "pair");
         assert!(begun.elapsed() < PATIENCE, "waited for {:?}", begun.elapsed());
     });
+}
+
+/// What runs has to be stopped whenever that is wanted.
+#[test]
+fn nothing_waits_for_a_pairing_once_the_device_may_run() {
+    in_own_process(
+        module_path!(),
+        "nothing_waits_for_a_pairing_once_the_device_may_run",
+        async |mut rig: Rig| {
+            let (toy, mut opened) = rig.open(toy()).await;
+            opened.transport.write("tx", &[1], Wanted::WithResponse).await.unwrap();
+            toy.fail_next(Step::Read, NOT_PAIRED);
+            toy.fail_next(Step::Pair, Failure::Held);
+            let unfinished = opened.transport.read("rx", 20).await.unwrap_err();
+            says(&unfinished, "pair");
+            assert!(unfinished.to_string().contains("3000 ms and goes on"), "{unfinished}");
+            toy.forget_operations();
+            opened.transport.write("tx", &[0], Wanted::WithResponse).await.unwrap();
+            assert_eq!(toy.next_operation().await.action, write(TX, &[0], WriteKind::WithResponse));
+
+            // It was not for nothing.
+            toy.answer_read(RX, b"battery 80");
+            toy.release();
+            assert_eq!(opened.transport.read("rx", 7).await.unwrap(), b"battery");
+
+            toy.fail_next(Step::Write, NOT_PAIRED);
+            says(&opened.transport.write("slow", &[1], Wanted::WithResponse).await.unwrap_err(), "pair");
+        },
+    );
+}
+
+#[test]
+fn a_pairing_is_called_off_when_the_link_is_closed() {
+    in_own_process(
+        module_path!(),
+        "a_pairing_is_called_off_when_the_link_is_closed",
+        async |mut rig: Rig| {
+            let (toy, mut opened) = rig.open(toy()).await;
+            opened.transport.write("tx", &[1], Wanted::WithResponse).await.unwrap();
+            toy.fail_next(Step::Write, NOT_PAIRED);
+            toy.fail_next(Step::Pair, Failure::Silent);
+            let unfinished = opened.transport.write("slow", &[1], Wanted::WithResponse).await.unwrap_err();
+            assert!(unfinished.to_string().contains("3000 ms and goes on"), "{unfinished}");
+            // The pairing has five seconds left.
+            let begun = Instant::now();
+            opened.transport.close().await;
+            assert!(begun.elapsed() < Duration::from_secs(4), "waited for {:?}", begun.elapsed());
+            assert!(!toy.is_connected());
+        },
+    );
 }

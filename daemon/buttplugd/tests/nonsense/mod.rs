@@ -39,7 +39,7 @@ const STOP_BY_THEMSELVES: [&str; 1] = ["hgod"];
 /// How long a command may wait for its answer, with every transfer taking the longest that it may.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
-/// The longest that a transfer takes before the service gives it up.
+/// The longest that a transfer takes before it is given up, but where a device is paired first.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(3);
 
 #[test]

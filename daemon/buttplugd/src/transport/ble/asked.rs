@@ -19,6 +19,8 @@ struct State {
     answered: BTreeSet<String>,
     /// Whether the last one that was asked has not answered.
     silent: bool,
+    /// Whether one has refused what it was asked for the want of a pairing, and that is being made.
+    pairing: bool,
 }
 
 /// Whether an endpoint has answered before.
@@ -45,6 +47,21 @@ impl Asked {
         let mut state = self.lock();
         state.answered.insert(endpoint.to_owned());
         state.silent = false;
+    }
+
+    /// The device is paired, since it has refused something.
+    pub(super) fn pairing_begins(&self) {
+        self.lock().pairing = true;
+    }
+
+    /// It is, or it cannot be.
+    pub(super) fn pairing_ends(&self) {
+        self.lock().pairing = false;
+    }
+
+    /// Whether the device is being paired, since it has refused something.
+    pub(super) fn is_pairing(&self) -> bool {
+        self.lock().pairing
     }
 
     /// Whether the link ends over an endpoint that has never answered.

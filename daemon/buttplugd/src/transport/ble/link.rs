@@ -93,7 +93,23 @@ impl Link {
         let reason = {
             let link = &self;
             let mut running: Option<Running<'_>> = None;
+            // What was asked for while something is done that nobody waits for any more: a pairing, say.
+            let mut waiting: Option<Request> = None;
             loop {
+                if running.is_none()
+                    && let Some(request) = waiting.take().filter(|request| !request.is_given_up())
+                {
+                    // A device may notify before the answer to the subscription is here.
+                    if let Request::Subscribe { endpoint, .. } = &request {
+                        // What came before is none, above all the value of a read, which BlueZ announces alike.
+                        for _ in 0..EVENTS {
+                            let Some(Some(old)) = notifications.next().now_or_never() else { break };
+                            link.notified(old, &subscribed, &mut dropped);
+                        }
+                        subscribed.insert(endpoint.clone());
+                    }
+                    running = Some(Box::pin(link.perform(request)));
+                }
                 tokio::select! {
                     done = ongoing(&mut running), if running.is_some() => {
                         running = None;
@@ -103,26 +119,19 @@ impl Link {
                             Done::Lost(reason) => break Some(reason),
                         }
                     }
-                    request = requests.recv(), if running.is_none() => match request {
+                    request = requests.recv() => match request {
                         None => break None,
                         Some(Request::Close { done }) => {
+                            // It is called off, were it a pairing.
+                            drop(running.take());
                             self.hang_up().await;
                             // The other half may have given up waiting.
                             done.send(()).ok();
                             return;
                         }
-                        Some(request) => {
-                            // A device may notify before the answer to the subscription is here.
-                            if let Request::Subscribe { endpoint, .. } = &request {
-                                // What came before is none, above all the value of a read, which BlueZ announces alike.
-                                for _ in 0..EVENTS {
-                                    let Some(Some(old)) = notifications.next().now_or_never() else { break };
-                                    link.notified(old, &subscribed, &mut dropped);
-                                }
-                                subscribed.insert(endpoint.clone());
-                            }
-                            running = Some(Box::pin(link.perform(request)));
-                        }
+                        Some(Request::Lost { reason }) => break Some(reason),
+                        // One at a time is asked for: the one that waits was given up.
+                        Some(request) => waiting = Some(request),
                     },
                     notification = notifications.next() => match notification {
                         Some(notification) => link.notified(notification, &subscribed, &mut dropped),
@@ -198,7 +207,7 @@ impl Link {
             Err(error)
                 if wants_pairing(&error) && self.pairing.replace(Pairing::Tried) == Pairing::Untried =>
             {
-                pairing::pair(&self.key.id, &self.address, &self.links).await?;
+                self.pair().await?;
                 within(TRANSFER_LIMIT, &self.address, call()).await?
             }
             Err(error) => return Err(fault(&error, &self.address)),
@@ -227,6 +236,13 @@ impl Link {
         timeout(limit, call).await.map_err(|_| TransportFault::TimedOut(milliseconds(TRANSFER_LIMIT)))
     }
 
+    async fn pair(&self) -> Result<(), TransportFault> {
+        self.asked.pairing_begins();
+        let paired = pairing::pair(&self.key.id, &self.address, &self.links).await;
+        self.asked.pairing_ends();
+        paired
+    }
+
     /// Pairs on suspicion, once.
     async fn guess(&self) -> Result<Guess, TransportFault> {
         match self.pairing.replace(Pairing::Tried) {
@@ -240,7 +256,7 @@ impl Link {
             Request::Pair { reply } => {
                 let before = self.pairing.replace(Pairing::Tried);
                 let paired = match before {
-                    Pairing::Untried => pairing::pair(&self.key.id, &self.address, &self.links).await,
+                    Pairing::Untried => self.pair().await,
                     Pairing::Tried => Ok(()),
                 };
                 answer(reply, paired.map(|()| before), || Done::Nothing)
@@ -253,7 +269,6 @@ impl Link {
                 };
                 answer(reply, guess, || Done::Nothing)
             }
-            Request::Lost { reason } => Done::Lost(reason),
             Request::Read { endpoint, max_len, reply } => {
                 let read = async {
                     let place = self.endpoints.characteristic(&endpoint)?;
@@ -283,7 +298,7 @@ impl Link {
                 answer(reply, unsubscribed.await, || Done::Silent(endpoint))
             }
             // Taken by the loop.
-            Request::Close { .. } => Done::Nothing,
+            Request::Lost { .. } | Request::Close { .. } => Done::Nothing,
         }
     }
 

@@ -21,7 +21,7 @@ use super::{
     links::{Connection, Key, Links, News},
     pairing, quarantine,
     request::{Guess, Pairing},
-    transport::LinkTransport,
+    transport::{LinkTransport, Sent},
 };
 use crate::limit::Limit;
 
@@ -112,6 +112,7 @@ impl Opener for LinkOpener {
                         candidate,
                         limit: Limit::default(),
                         asked: Arc::clone(&asked),
+                        sent: Sent::Nothing,
                     };
                     let link = Link {
                         key,

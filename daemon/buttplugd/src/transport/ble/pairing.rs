@@ -11,12 +11,12 @@ use std::{sync::Arc, time::Duration};
 
 use btleplug::platform::PeripheralId;
 use dbus::nonblock::{Proxy, SyncConnection, stdintf::org_freedesktop_dbus::Properties as _};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{super::TransportFault, agent, fault::milliseconds, links::Links, request::Guess};
 
 /// For the whole exchange of keys. BlueZ calls it off when the caller leaves the bus.
-const PAIR_LIMIT: Duration = Duration::from_secs(8);
+pub(super) const PAIR_LIMIT: Duration = Duration::from_secs(8);
 
 const DEVICE: &str = "org.bluez.Device1";
 
@@ -72,7 +72,9 @@ async fn on_the_bus<T>(
     let (resource, connection) = dbus_tokio::connection::new_system_sync()?;
     let mut bus = JoinSet::new();
     bus.spawn(resource);
-    work(connection).await
+    timeout(PAIR_LIMIT, work(connection)).await.unwrap_or_else(|_| {
+        Err(dbus::Error::new_custom("org.freedesktop.DBus.Error.NoReply", "BlueZ has not answered in time"))
+    })
 }
 
 fn device(bus: Arc<SyncConnection>, id: &PeripheralId) -> Proxy<'static, Arc<SyncConnection>> {
@@ -98,6 +100,14 @@ fn name_of(error: &dbus::Error) -> &str {
 /// Whether a device has answered to a pairing, with no.
 fn is_refusal(name: &str) -> bool {
     name.strip_prefix("org.bluez.Error.").is_some_and(|short| short.starts_with("Authentication"))
+}
+
+/// A device is being paired, and what it was asked for is not waited for any longer.
+pub(super) fn unfinished(address: &str, limit: Duration) -> TransportFault {
+    TransportFault::NotPaired(format!(
+        "the device wants to be paired for this, which takes longer than {} ms and goes on: try again, or switch it to pairing, then `bluetoothctl pair {address}`",
+        milliseconds(limit)
+    ))
 }
 
 /// What the user can do about a pairing that BlueZ refused.

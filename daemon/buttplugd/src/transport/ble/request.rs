@@ -6,12 +6,12 @@ use tokio::sync::oneshot;
 
 use super::{super::TransportFault, asked::PAIRING_GUESS};
 
-/// A write or read that the device does not answer for so long will not be answered: the attribute protocol itself ends
-/// the link after 30 s.
-pub(super) const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
+/// A write or read that the device does not answer for so long is given up, since a stop may wait behind it. (The attribute protocol itself
+/// ends the link after 30 s.)
+pub(super) const TRANSFER_LIMIT: Duration = Duration::from_secs(3);
 
-/// For saying good-bye.
-pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// For saying good-bye. BlueZ takes two seconds for it at times.
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, TransportFault>>;
 
@@ -45,6 +45,19 @@ pub(super) enum Request {
     Close {
         done: oneshot::Sender<()>,
     },
+}
+
+impl Request {
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Pair { reply } => reply.is_closed(),
+            Self::Guess { reply } => reply.is_closed(),
+            Self::Read { reply, .. } => reply.is_closed(),
+            Self::Subscribe { reply, .. } | Self::Unsubscribe { reply, .. } => reply.is_closed(),
+            Self::Lost { .. } | Self::Close { .. } => false,
+        }
+    }
 }
 
 /// Whether the device was asked to pair. That is done once a link: one that refuses is not pestered.

@@ -2,8 +2,11 @@
 //!
 //! Packets go to BlueZ from the device's task itself, without the way through the link's thread; only what BlueZ says to them comes
 //! through it. Everything else is asked of the thread.
+//!
+//! A pairing may take long, and a stop waits for what was begun before it. So it is waited for only until the first packet is through, since
+//! nothing runs before. Later it goes on by itself on the thread, where packets pass it by, and what wanted it has failed.
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use btleplug::{
@@ -14,7 +17,7 @@ use engine::protocol::{Endpoint, WriteKind};
 use futures_util::FutureExt as _;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -22,9 +25,26 @@ use super::{
     asked::{Asked, PAIRING_GUESS, Turn},
     endpoints::{Endpoints, write_type},
     fault::{fault, milliseconds, wants_pairing},
+    pairing::{self, PAIR_LIMIT},
     request::{CLOSE_LIMIT, Pairing, Reply, Request, TRANSFER_LIMIT},
 };
 use crate::limit::Limit;
+
+/// For what is asked of the thread and may need a pairing: longer than its own limits for what it was asked, the pairing, and that once
+/// more.
+const PAIRED_LIMIT: Duration =
+    TRANSFER_LIMIT.saturating_mul(2).saturating_add(PAIR_LIMIT.saturating_add(MARGIN));
+
+/// How much longer than the thread the other half waits for it.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Whether a packet may have reached the device over this link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Nothing,
+    /// It may run.
+    Something,
+}
 
 /// The half that the device's task holds. Dropping it hangs up, as closing it does.
 pub(super) struct LinkTransport {
@@ -35,11 +55,59 @@ pub(super) struct LinkTransport {
     pub(super) candidate: usize,
     pub(super) limit: Limit,
     pub(super) asked: Arc<Asked>,
+    pub(super) sent: Sent,
 }
 
 impl LinkTransport {
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, TransportFault> {
-        ask(&self.requests, request).await.unwrap_or_else(|| Err(gone()))
+        let limit = match self.sent {
+            Sent::Nothing => PAIRED_LIMIT,
+            Sent::Something => TRANSFER_LIMIT,
+        };
+        match timeout(limit, ask(&self.requests, request)).await {
+            Ok(answer) => answer.unwrap_or_else(|| Err(gone())),
+            Err(_) if self.asked.is_pairing() => Err(pairing::unfinished(&self.address, limit)),
+            Err(_) => Err(TransportFault::TimedOut(milliseconds(limit))),
+        }
+    }
+
+    /// Has the device paired, which has refused a packet: what had been done for that before.
+    async fn pair(&self, begun: Instant) -> Result<Pairing, TransportFault> {
+        let limit = match self.sent {
+            Sent::Nothing => TRANSFER_LIMIT + PAIR_LIMIT + MARGIN,
+            Sent::Something => TRANSFER_LIMIT,
+        };
+        match timeout_at(begun + limit, ask(&self.requests, |reply| Request::Pair { reply })).await {
+            Ok(answer) => answer.unwrap_or_else(|| Err(gone())),
+            Err(_) => Err(pairing::unfinished(&self.address, limit)),
+        }
+    }
+
+    /// Sends a packet, and pairs if the device wants that.
+    async fn send_paired(
+        &mut self,
+        endpoint: &str,
+        data: &[u8],
+        kind: WriteKind,
+    ) -> Result<(), TransportFault> {
+        let begun = Instant::now();
+        let error = loop {
+            let Err(error) = self.send(endpoint, data, kind).await? else { return Ok(()) };
+            if !wants_pairing(&error) {
+                break error;
+            }
+            match self.pair(begun).await? {
+                // It is paired now.
+                Pairing::Untried => {}
+                Pairing::Tried => break error,
+            }
+        };
+        let fault = fault(&error, &self.address);
+        if let TransportFault::Disconnected(reason) = &fault {
+            // When it does not hear this, it knows.
+            self.requests.try_send(Request::Lost { reason: reason.clone() }).ok();
+        }
+        Err(fault)
     }
 
     /// Sends a packet, and gives what BlueZ says of it.
@@ -86,6 +154,7 @@ async fn first<T>(
     requests: &mpsc::Sender<Request>,
     call: impl Future<Output = T>,
 ) -> Result<T, TransportFault> {
+    let until = Instant::now() + TRANSFER_LIMIT;
     let mut call = pin!(call);
     let answered = async {
         if let Ok(done) = timeout(PAIRING_GUESS, &mut call).await {
@@ -94,7 +163,11 @@ async fn first<T>(
         let limit = tokio::select! {
             biased;
             done = &mut call => return Ok(done),
-            guess = ask(requests, |reply| Request::Guess { reply }) => guess.ok_or_else(gone)??.limit(),
+            guess = timeout_at(until, ask(requests, |reply| Request::Guess { reply })) => match guess {
+                Ok(guess) => guess.ok_or_else(gone)??.limit(),
+                // The device may have acted on the packet, and a stop may wait.
+                Err(_) => return Err(late()),
+            },
         };
         timeout(limit, call).await.map_err(|_| late())
     };
@@ -142,23 +215,10 @@ impl Transport for LinkTransport {
     }
 
     async fn write(&mut self, endpoint: &str, data: &[u8], kind: WriteKind) -> Result<(), TransportFault> {
-        let error = loop {
-            let Err(error) = self.send(endpoint, data, kind).await? else { return Ok(()) };
-            if !wants_pairing(&error) {
-                break error;
-            }
-            match self.ask(|reply| Request::Pair { reply }).await? {
-                // It is paired now.
-                Pairing::Untried => {}
-                Pairing::Tried => break error,
-            }
-        };
-        let fault = fault(&error, &self.address);
-        if let TransportFault::Disconnected(reason) = &fault {
-            // When it does not hear this, it knows.
-            self.requests.try_send(Request::Lost { reason: reason.clone() }).ok();
-        }
-        Err(fault)
+        let sent = self.send_paired(endpoint, data, kind).await;
+        // Also one that was not answered may have been acted on.
+        self.sent = Sent::Something;
+        sent
     }
 
     async fn read(&mut self, endpoint: &str, max_len: u32) -> Result<Vec<u8>, TransportFault> {
@@ -178,7 +238,7 @@ impl Transport for LinkTransport {
 
     async fn close(self: Box<Self>) {
         // No answer means that the link is broken already.
-        if timeout(CLOSE_LIMIT * 2, ask(&self.requests, |done| Request::Close { done })).await.is_err() {
+        if timeout(CLOSE_LIMIT + MARGIN, ask(&self.requests, |done| Request::Close { done })).await.is_err() {
             tracing::warn!("a Bluetooth link does not close");
         }
     }
