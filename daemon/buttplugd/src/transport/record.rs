@@ -185,7 +185,7 @@ impl Inner {
 
 /// What says that steps are missing, if any are.
 fn missed(steps: u64, at_ms: u64) -> Option<Step> {
-    (steps > 0).then(|| Step { at_ms, what: What::Missed { steps }, result: None })
+    (steps > 0).then_some(Step { at_ms, what: What::Missed { steps }, result: None })
 }
 
 /// A transfer that is under way. One whose caller waits no more is taken down as such.
