@@ -25,9 +25,10 @@ const PLACES: &str = "\
 Files:
   $XDG_CONFIG_HOME/buttplugd/buttplugd.toml    the configuration
   $XDG_CONFIG_HOME/buttplugd/devices.d/        what you want of devices
-  /etc/buttplugd/devices.d/                    the same, by the administrator
-  /usr/lib/buttplugd/plugins/                  a folder a maker
-  $XDG_STATE_HOME/buttplugd/                   known and running devices
+  /etc/buttplugd/*.toml, devices.d/            the same, by the administrator
+  /usr/lib/buttplugd/plugins/                  plugins: a folder a maker, the .so beside plugin.toml
+  $XDG_DATA_HOME/buttplugd/plugins/            plugins of your own, in the same form
+  $XDG_STATE_HOME/buttplugd/state/             known and running devices
   $XDG_RUNTIME_DIR/buttplugd/buttplugd.sock    the socket
 
 Signals:
