@@ -108,9 +108,14 @@ fn errors(text: &mut String, problems: &[Problem]) {
 }
 
 fn of_model(model: &Listed<'_>) -> String {
+    format!("{:<28} {}", model.protocol, titled(model))
+}
+
+/// The name of a model, and what it says it is.
+fn titled(model: &Listed<'_>) -> String {
     match model.identifiers {
-        [] => format!("{:<28} {}", model.protocol, model.name),
-        identifiers => format!("{:<28} {} ({})", model.protocol, model.name, identifiers.join(", ")),
+        [] => model.name.to_owned(),
+        identifiers => format!("{} ({})", model.name, identifiers.join(", ")),
     }
 }
 
@@ -125,10 +130,17 @@ pub(super) fn explain(name: &str, config: &Config, directories: &Directories) ->
     }
     let mut models = Vec::new();
     if found.is_empty() {
-        let same = |one: &str| one.eq_ignore_ascii_case(name);
+        // A line of the list has blanks between its columns.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = words(name);
+        let same = |one: &str| words(one).eq_ignore_ascii_case(&wanted);
         models = catalogue.list();
         models.retain(|model| {
-            same(model.name) || same(model.protocol) || model.identifiers.iter().any(|one| same(one))
+            same(model.name)
+                || same(model.protocol)
+                || same(&titled(model))
+                || same(&of_model(model))
+                || model.identifiers.iter().any(|one| same(one))
         });
     }
     let verdict = if found.is_empty() && models.is_empty() { Verdict::Bad } else { Verdict::Good };
@@ -146,7 +158,7 @@ pub(super) fn explain(name: &str, config: &Config, directories: &Directories) ->
     }
     for model in &models {
         line(&mut text, &format!("{} is in {}", of_model(model).trim(), model.file));
-        for name in signs(&catalogue, model.protocol) {
+        for name in model.bluetooth.iter().flat_map(|one| &one.names) {
             line(&mut text, &format!("  announces itself as {name}"));
         }
     }
@@ -159,12 +171,6 @@ pub(super) fn explain(name: &str, config: &Config, directories: &Directories) ->
     let problems: Vec<Value> = problems.iter().map(problem).collect();
     let json = json!({ "Found": found, "Models": models, "Problems": problems });
     Outcome { text, json, verdict }
-}
-
-/// The Bluetooth names by which a protocol is known.
-fn signs(catalogue: &Catalogue, protocol: &str) -> Vec<String> {
-    let matches = catalogue.protocol(protocol).map(|entry| entry.definition.bluetooth.as_slice());
-    matches.unwrap_or_default().iter().flat_map(|one| one.names.clone()).collect()
 }
 
 /// What may be meant by a name, the likeliest first: a port, a pair of ids such as `0483:5750`, a name on some bus.

@@ -410,6 +410,15 @@ fn models_are_listed_and_names_explained() {
     assert!(explain("ACME-1").starts_with("Bluetooth:\n  1. acme (Acme Toy)"), "{}", explain("ACME-1"));
     let by_model = explain("acme wave");
     assert!(by_model.contains("plugin.toml\n  announces itself as ACME-*\n"), "{by_model}");
+    for printed in ["Acme Wave (W)", "  acme                         Acme Wave (W)"] {
+        assert!(explain(printed).contains("Acme Wave (W) is in"), "{}", explain(printed));
+    }
+    user.write(
+        "config/mine.toml",
+        "[[model]]\nprotocol = \"acme\"\nidentifiers = [\"X\"]\nname = \"My toy\"\nbluetooth = [{ names = [\"MINE-*\"] }]\n",
+    );
+    let mine = explain("my toy");
+    assert!(mine.contains("mine.toml\n  announces itself as MINE-*\n") && !mine.contains("ACME"), "{mine}");
     assert!(explain("acme-1").contains("nothing matches"), "{}", explain("acme-1"));
     assert!(explain("0483:5750").starts_with("HID:"), "{}", explain("0483:5750"));
     assert!(explain("/dev/ttyUSB7").contains("/dev/ttyUSB7"), "{}", explain("/dev/ttyUSB7"));

@@ -60,7 +60,8 @@ impl Catalogue {
         }
         lines.push(match &entry.library {
             Some(library) => format!("  run by the library {library}, beside {}", entry.file),
-            None => "  run by its template".to_owned(),
+            None if *entry.file == *candidate.file => "  run by its template".to_owned(),
+            None => format!("  run by the template in {}", entry.file),
         });
         let identifier = advertisement.name().unwrap_or_default();
         // The address is compared as a whole, so the empty one is that of no device.
@@ -123,7 +124,7 @@ fn heading(number: usize, candidate: &Candidate) -> String {
         entry.id(),
         entry.definition.default.name,
         candidate.layer.name(),
-        entry.file,
+        candidate.file,
         candidate.sign
     )
 }

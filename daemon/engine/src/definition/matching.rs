@@ -108,10 +108,17 @@ impl fmt::Display for Sign {
 /// The number of a protocol in the catalogue.
 pub(super) type ProtocolNumber = usize;
 
+/// Where a match is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) layer: Layer,
+    pub(super) file: Arc<str>,
+}
+
 /// A candidate, before the catalogue adds the protocol.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    pub(super) layer: Layer,
+    pub(super) origin: Origin,
     pub(super) protocol: ProtocolNumber,
     pub(super) sign: Sign,
     pub(super) way: Way,
@@ -126,7 +133,7 @@ pub(super) struct Clash {
 
 #[derive(Debug, Clone)]
 struct Target {
-    layer: Layer,
+    origin: Origin,
     protocol: ProtocolNumber,
     way: Way,
 }
@@ -206,15 +213,15 @@ impl Names {
 }
 
 impl MatchIndex {
-    fn target(&mut self, layer: Layer, protocol: ProtocolNumber, way: Way) -> TargetNumber {
-        self.targets.push(Target { layer, protocol, way });
+    fn target(&mut self, origin: &Origin, protocol: ProtocolNumber, way: Way) -> TargetNumber {
+        self.targets.push(Target { origin: origin.clone(), protocol, way });
         self.targets.len() - 1
     }
 
     /// `services` are those to reach the device by, where the match has none of its own.
     pub(super) fn add_bluetooth(
         &mut self,
-        layer: Layer,
+        origin: &Origin,
         protocol: ProtocolNumber,
         one: &BluetoothMatch,
         services: &Arc<Services>,
@@ -227,7 +234,7 @@ impl MatchIndex {
                 *owner = Owner::Several;
             }
         }
-        let target = self.target(layer, protocol, Way::Bluetooth(services));
+        let target = self.target(origin, protocol, Way::Bluetooth(services));
         self.bluetooth.add(&one.names, target);
         for data in &one.manufacturer_data {
             self.manufacturer_data.entry(data.company).or_default().push((data.data.clone(), target));
@@ -237,8 +244,8 @@ impl MatchIndex {
         }
     }
 
-    pub(super) fn add_serial(&mut self, layer: Layer, protocol: ProtocolNumber, one: &SerialMatch) {
-        let target = self.target(layer, protocol, Way::Serial(Arc::new(one.clone())));
+    pub(super) fn add_serial(&mut self, origin: &Origin, protocol: ProtocolNumber, one: &SerialMatch) {
+        let target = self.target(origin, protocol, Way::Serial(Arc::new(one.clone())));
         if one.port != "default" {
             self.ports.entry(one.port.clone()).or_default().push(target);
         }
@@ -252,28 +259,28 @@ impl MatchIndex {
         self.ports.keys().map(String::as_str)
     }
 
-    pub(super) fn add_hid(&mut self, layer: Layer, protocol: ProtocolNumber, one: &HidMatch) {
-        let target = self.target(layer, protocol, Way::Hid(Arc::new(one.clone())));
+    pub(super) fn add_hid(&mut self, origin: &Origin, protocol: ProtocolNumber, one: &HidMatch) {
+        let target = self.target(origin, protocol, Way::Hid(Arc::new(one.clone())));
         for id in &one.ids {
             self.hid.entry(*id).or_default().push(target);
         }
     }
 
-    pub(super) fn add_websocket(&mut self, layer: Layer, protocol: ProtocolNumber, one: &NameMatch) {
-        let target = self.target(layer, protocol, Way::WebSocket);
+    pub(super) fn add_websocket(&mut self, origin: &Origin, protocol: ProtocolNumber, one: &NameMatch) {
+        let target = self.target(origin, protocol, Way::WebSocket);
         self.websocket.add(&one.names, target);
     }
 
-    pub(super) fn add_gamepad(&mut self, layer: Layer, protocol: ProtocolNumber, one: &GamepadMatch) {
-        let target = self.target(layer, protocol, Way::Gamepad);
+    pub(super) fn add_gamepad(&mut self, origin: &Origin, protocol: ProtocolNumber, one: &GamepadMatch) {
+        let target = self.target(origin, protocol, Way::Gamepad);
         if one.names.is_empty() {
             self.all_gamepads.push(target);
         }
         self.gamepads.add(&one.names, target);
     }
 
-    pub(super) fn add_simulated(&mut self, layer: Layer, protocol: ProtocolNumber, one: &NameMatch) {
-        let target = self.target(layer, protocol, Way::Simulated);
+    pub(super) fn add_simulated(&mut self, origin: &Origin, protocol: ProtocolNumber, one: &NameMatch) {
+        let target = self.target(origin, protocol, Way::Simulated);
         self.simulated.add(&one.names, target);
     }
 
@@ -285,8 +292,8 @@ impl MatchIndex {
     ) -> Vec<Found> {
         let mut all = Vec::new();
         let mut found = |target: TargetNumber, sign: Sign| {
-            if let Some(Target { layer, protocol, way }) = self.targets.get(target) {
-                all.push(Found { layer: *layer, protocol: *protocol, sign, way: way.clone() });
+            if let Some(Target { origin, protocol, way }) = self.targets.get(target) {
+                all.push(Found { origin: origin.clone(), protocol: *protocol, sign, way: way.clone() });
             }
         };
         match advertisement {
@@ -341,7 +348,11 @@ impl MatchIndex {
             Advertisement::Simulated { name } => self.simulated.find(name, &mut found),
         }
         all.sort_by(|a, b| {
-            (Reverse(a.layer), &a.sign, id(a.protocol)).cmp(&(Reverse(b.layer), &b.sign, id(b.protocol)))
+            (Reverse(a.origin.layer), &a.sign, id(a.protocol)).cmp(&(
+                Reverse(b.origin.layer),
+                &b.sign,
+                id(b.protocol),
+            ))
         });
         // Ways of one protocol that differ in their services are both kept: the device may have only those of the second.
         let mut best: Vec<Found> = Vec::new();
@@ -391,7 +402,7 @@ impl MatchIndex {
                 else {
                     continue;
                 };
-                if first.layer == second.layer
+                if first.origin.layer == second.origin.layer
                     && first.protocol != second.protocol
                     && alike(&first.way, &second.way)
                 {

@@ -10,6 +10,7 @@ use super::{
         access::{PlacedRule, Rules},
         entry::ProtocolEntry,
         layer::Layer,
+        matching::Origin,
         model::{DefinitionFile, DeviceRule},
         parse::{Concern, Parsed, parse},
         problem::{Places, Problem},
@@ -156,6 +157,7 @@ impl Catalogue {
         let mut layers: HashMap<(usize, String), Layer> = HashMap::new();
         for LoadedFile { layer, file, state } in files {
             let FileState::InForce(content) = state else { continue };
+            let origin = Origin { layer: *layer, file: file.as_str().into() };
             for (number, model) in content.model.iter().enumerate() {
                 let Some(protocol) = self.by_id.get(&model.protocol).copied() else {
                     report(
@@ -180,16 +182,16 @@ impl Catalogue {
                     self.added.insert(key, Arc::clone(&shared));
                 }
                 for one in &model.bluetooth {
-                    self.matches.add_bluetooth(*layer, protocol, one, &entry.services);
+                    self.matches.add_bluetooth(&origin, protocol, one, &entry.services);
                 }
                 for one in &model.serial {
-                    self.matches.add_serial(*layer, protocol, one);
+                    self.matches.add_serial(&origin, protocol, one);
                 }
                 for one in &model.hid {
-                    self.matches.add_hid(*layer, protocol, one);
+                    self.matches.add_hid(&origin, protocol, one);
                 }
                 for one in &model.websocket {
-                    self.matches.add_websocket(*layer, protocol, one);
+                    self.matches.add_websocket(&origin, protocol, one);
                 }
             }
         }
@@ -197,23 +199,24 @@ impl Catalogue {
 
     fn index_protocol(&mut self, number: usize) {
         let Some(entry) = self.protocols.get(number).cloned() else { return };
+        let origin = Origin { layer: entry.layer, file: entry.file.as_str().into() };
         for one in &entry.definition.bluetooth {
-            self.matches.add_bluetooth(entry.layer, number, one, &entry.services);
+            self.matches.add_bluetooth(&origin, number, one, &entry.services);
         }
         for one in &entry.definition.serial {
-            self.matches.add_serial(entry.layer, number, one);
+            self.matches.add_serial(&origin, number, one);
         }
         for one in &entry.definition.hid {
-            self.matches.add_hid(entry.layer, number, one);
+            self.matches.add_hid(&origin, number, one);
         }
         for one in &entry.definition.websocket {
-            self.matches.add_websocket(entry.layer, number, one);
+            self.matches.add_websocket(&origin, number, one);
         }
         for one in &entry.definition.gamepad {
-            self.matches.add_gamepad(entry.layer, number, one);
+            self.matches.add_gamepad(&origin, number, one);
         }
         for one in &entry.definition.simulated {
-            self.matches.add_simulated(entry.layer, number, one);
+            self.matches.add_simulated(&origin, number, one);
         }
     }
 

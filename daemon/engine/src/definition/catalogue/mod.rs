@@ -16,8 +16,8 @@ use super::{
     access::{Fit, Limit, Refusal, Rules, Subject, broken_limit},
     entry::ProtocolEntry,
     layer::Layer,
-    matching::{Found, MatchIndex, Sign, Way},
-    model::{AddedModel, Feature},
+    matching::{Found, MatchIndex, Origin, Sign, Way},
+    model::{AddedModel, BluetoothMatch, Feature},
     resolved::{Resolved, ResolvedFeature},
 };
 use crate::advertisement::Advertisement;
@@ -40,6 +40,8 @@ pub struct Candidate {
     pub protocol: Arc<ProtocolEntry>,
     /// The layer of the match.
     pub layer: Layer,
+    /// The file of the match, which need not be that of the protocol.
+    pub file: Arc<str>,
     /// What speaks for it.
     pub sign: Sign,
     /// How the device is reached.
@@ -68,6 +70,8 @@ pub struct Listed<'a> {
     pub name: &'a str,
     /// What it says it is; empty for the default of a protocol.
     pub identifiers: &'a [String],
+    /// How it is recognised over Bluetooth LE: as it says itself, or else as its protocol says.
+    pub bluetooth: &'a [BluetoothMatch],
     /// Its file.
     pub file: &'a str,
 }
@@ -82,7 +86,8 @@ impl Catalogue {
         let id = |number: usize| self.protocols.get(number).map_or("", |entry| entry.id());
         let candidate = |found: Found| {
             let protocol = Arc::clone(self.protocols.get(found.protocol)?);
-            Some(Candidate { protocol, layer: found.layer, sign: found.sign, way: found.way })
+            let Origin { layer, file } = found.origin;
+            Some(Candidate { protocol, layer, file, sign: found.sign, way: found.way })
         };
         self.matches.find(advertisement, id).into_iter().filter_map(candidate).collect()
     }
@@ -249,13 +254,15 @@ impl Catalogue {
         for entry in self.protocols() {
             let (maker, protocol, file) = (entry.maker.as_deref(), entry.id(), entry.file.as_str());
             let name = entry.definition.default.name.as_str();
-            all.push(Listed { maker, protocol, name, identifiers: &[], file });
+            let bluetooth = entry.definition.bluetooth.as_slice();
+            all.push(Listed { maker, protocol, name, identifiers: &[], bluetooth, file });
             for model in &entry.definition.model {
                 all.push(Listed {
                     maker,
                     protocol,
                     name: &model.name,
                     identifiers: &model.identifiers,
+                    bluetooth,
                     file,
                 });
             }
@@ -263,7 +270,10 @@ impl Catalogue {
                 let FileState::InForce(content) = state else { continue };
                 for model in content.model.iter().filter(|model| model.protocol == protocol) {
                     let name = model.name.as_deref().unwrap_or(name);
-                    all.push(Listed { maker, protocol, name, identifiers: &model.identifiers, file });
+                    let own = model.bluetooth.as_slice();
+                    let bluetooth = if own.is_empty() { bluetooth } else { own };
+                    let identifiers = &model.identifiers;
+                    all.push(Listed { maker, protocol, name, identifiers, bluetooth, file });
                 }
             }
         }

@@ -138,6 +138,15 @@ fn explain_says_what_matches_and_why() {
         ]
     );
     assert_eq!(catalogue.explain(&named("Acme One"), None)[3], "  listed as `Acme One`: Acme One");
+    let mine = good(
+        "[[model]]\nprotocol = 'acme'\nidentifiers = ['Mine']\nname = 'My toy'\nbluetooth = [{ names = ['Mine'] }]\n",
+    );
+    let lines = mine.explain(&named("Mine"), None);
+    assert_eq!(
+        lines[0], "1. acme (Acme Device), user u: the name is `Mine`",
+        "the file of the layer is named"
+    );
+    assert_eq!(lines[2..], ["  run by the template in acme", "  listed as `Mine`: My toy"]);
     let near = catalogue.explain(&named("acme one "), None);
     assert_eq!(
         near,
