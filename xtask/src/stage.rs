@@ -115,7 +115,52 @@ fn manual(built: &Path, dir: &Path) -> anyhow::Result<()> {
     let pages = dir.join("usr/share/man/man1");
     fs::create_dir_all(&pages).with_context(|| format!("cannot make {}", pages.display()))?;
     run(Command::new(built.join("buttplugd")).arg("--manual").arg(&pages))?;
-    run(Command::new(built.join("buttplugctl")).arg("manual").arg(&pages))
+    run(Command::new(built.join("buttplugctl")).arg("manual").arg(&pages))?;
+    for page in sorted(&pages)? {
+        if page.file_name().is_some_and(|name| name.to_string_lossy().starts_with("buttplug")) {
+            let text =
+                fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+            fs::write(&page, with_sections(&text))
+                .with_context(|| format!("cannot write {}", page.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A page in which what stands below the help has sections of its own and keeps its lines: `clap_mangen` puts all of it under the
+/// heading EXTRA and fills it into one paragraph.
+fn with_sections(page: &str) -> String {
+    let Some((before, below)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (extra, after) = match below.find("\n.SH ") {
+        Some(end) => below.split_at(end + 1),
+        None => (below, ""),
+    };
+    let mut text = before.to_owned();
+    let mut under_a_heading = false;
+    for line in extra.lines() {
+        let is_heading = |title: &str| {
+            title.starts_with(|c: char| c.is_ascii_uppercase())
+                && title.chars().all(|c| c.is_ascii_alphabetic() || c == ' ')
+        };
+        match line.split_once(':').filter(|(title, _)| is_heading(title)) {
+            Some((title, rest)) => {
+                if under_a_heading {
+                    text.push_str(".fi\n");
+                }
+                text.push_str(&format!(".SH {:?}\n.nf\n", title.to_uppercase()));
+                if !rest.is_empty() {
+                    text.push_str(&format!("{}\n", rest.trim_start()));
+                }
+            }
+            None if under_a_heading => text.push_str(&format!("{line}\n")),
+            None => text.push_str(&format!(".SH NOTES\n.nf\n{line}\n")),
+        }
+        under_a_heading = true;
+    }
+    if under_a_heading {
+        text.push_str(".fi\n");
+    }
+    text + after
 }
 
 /// Lays out the plugin folders of the build in `built` under `dir`: each maker's `plugin.toml` and, where it has code, its library.
@@ -190,6 +235,15 @@ pub(crate) fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_below_the_help_has_sections_in_the_manual() {
+        let page = ".SH OPTIONS\n\\-x\n.SH EXTRA\nFiles:\n  /a    one\n\nIt ends.\nSee also: b(1)\n.SH VERSION\nv1\n";
+        let expected = ".SH OPTIONS\n\\-x\n.SH \"FILES\"\n.nf\n  /a    one\n\nIt ends.\n.fi\n.SH \"SEE ALSO\"\n.nf\nb(1)\n.fi\n.SH VERSION\nv1\n";
+        assert_eq!(with_sections(page), expected);
+        assert_eq!(with_sections(".SH EXTRA\nIt works.\n"), ".SH NOTES\n.nf\nIt works.\n.fi\n");
+        assert_eq!(with_sections(".SH NAME\nb\n"), ".SH NAME\nb\n");
+    }
 
     #[test]
     fn finds_the_library_line_only_at_the_top() {
