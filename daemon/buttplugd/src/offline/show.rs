@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use engine::{
     definition::{
+        access::Refusal,
         model::{DeviceRule, Which},
         resolved::{Resolved, ResolvedOutput},
     },
@@ -21,6 +22,7 @@ use crate::config::{Config, Directories};
 /// All known devices, and what the user wants of them.
 pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome, OfflineError> {
     let devices = Devices::read(config, directories)?;
+    let entries = user_entries(&devices.sources);
     let mut text = String::new();
     let mut all = Vec::new();
     for device in &devices.known {
@@ -41,6 +43,15 @@ pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome
         if let Some(refusal) = &refusal {
             line(format!("     not offered: {refusal}"));
         }
+        let own = entries.iter().map(|(_, rule)| rule).filter(|rule| device.is_meant_alone(&rule.which));
+        let (denied, allowed) =
+            own.fold((false, false), |said, rule| (said.0 || rule.deny, said.1 || rule.allow));
+        if denied && !matches!(state, Some(Err(Refusal::Denied { .. }))) {
+            line("     denied".to_owned());
+        }
+        if allowed {
+            line("     on the list of allowed devices".to_owned());
+        }
         for output in &outputs {
             line(format!("     {}", output.text));
         }
@@ -52,6 +63,8 @@ pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome
             "Identifier": key.identifier,
             "Address": key.address,
             "NotOffered": refusal,
+            "Deny": denied,
+            "Allow": allowed,
             "Outputs": outputs.into_iter().map(|output| output.json).collect::<Vec<_>>(),
         }));
     }
@@ -59,8 +72,7 @@ pub(super) fn show(config: &Config, directories: &Directories) -> Result<Outcome
         text.push_str("no device was ever connected\n");
     }
     let is_shown = |rule: &DeviceRule| devices.known.iter().any(|device| device.is_meant_alone(&rule.which));
-    let others: Vec<_> =
-        user_entries(&devices.sources).into_iter().filter(|(_, rule)| !is_shown(rule)).collect();
+    let others: Vec<_> = entries.iter().filter(|(_, rule)| !is_shown(rule)).collect();
     if !others.is_empty() {
         text.push_str("\nfor others:\n");
     }

@@ -207,6 +207,7 @@ fn a_list_of_allowed_devices_is_not_opened_by_a_denial_and_lifted_only_with_a_wo
     let told = deny();
     assert!(told.contains("the list of allowed devices stays"), "{told}");
     assert!(!other(), "{}", user.text(FILE));
+    assert_eq!((&user.shown()["Deny"], &user.shown()["Allow"]), (&json!(true), &json!(true)));
     assert!(user.shown()["NotOffered"].as_str().unwrap().contains("denied by"));
 
     let told = allow(false);
