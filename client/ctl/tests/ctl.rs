@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -282,11 +281,18 @@ fn what_does_not_exist_is_refused_and_nothing_is_sent() {
 fn what_the_service_s_program_refuses_is_told_by_this_one() {
     let folder = Folder::new("refused");
     let own = folder.0.join("buttplugctl");
-    std::fs::copy(env!("CARGO_BIN_EXE_buttplugctl"), &own).unwrap();
-    let other = folder.0.join("buttplugd");
-    std::fs::write(&other, "#!/bin/sh\necho 'buttplugd: no known device is called `7`' >&2\nexit 1\n")
-        .unwrap();
-    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text_of_other = folder.0.join("text");
+    std::fs::write(
+        &text_of_other,
+        "#!/bin/sh\necho 'buttplugd: no known device is called `7`' >&2\nexit 1\n",
+    )
+    .unwrap();
+    // By a program of their own: what this process has written may be open in a child of another test, and is then not run.
+    for (from, to) in
+        [(Path::new(env!("CARGO_BIN_EXE_buttplugctl")), &own), (&*text_of_other, &folder.0.join("buttplugd"))]
+    {
+        assert!(Command::new("install").args(["-m", "755"]).arg(from).arg(to).status().unwrap().success());
+    }
     let output = Command::new(own).args(["config", "deny", "7"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(text(&output.stderr), "buttplugctl: no known device is called `7`\n");
