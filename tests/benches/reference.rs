@@ -46,6 +46,10 @@ const LOOK_AGAIN: Duration = Duration::from_micros(500);
 const NAME: &str = "Bench";
 const TYPE: &[u8] = b"S:11:0082059AD3BD;";
 
+/// The Id of the search. The reference takes no device without one; ours needs none for a device that dials in, and refuses it where there
+/// is no bus to be searched.
+const SCAN: u32 = 2;
+
 /// The highest step of its motor.
 const STEPS: u32 = 20;
 
@@ -153,7 +157,7 @@ impl Reference {
         let config = home.path().join("devices.json");
         let lovense = json!({ "communication": [{ "websocket": { "name": NAME } }], "configurations": [] });
         let text = json!({
-            "version": { "major": 4, "minor": 999 },
+            "version": { "major": 5, "minor": 0 },
             "user_configs": { "protocols": { "lovense": lovense }, "devices": [] },
         });
         fs::write(&config, text.to_string())?;
@@ -205,7 +209,7 @@ impl Way {
         let (mut client, _) = client_async(format!("ws://{clients}/"), stream).await?;
         client.send(Message::text(hello("bench").to_string())).await?;
         next(&mut client, |message| message.get("ServerInfo").is_some()).await?;
-        client.send(Message::text(json!([{ "StartScanning": { "Id": 2 } }]).to_string())).await?;
+        client.send(Message::text(json!([{ "StartScanning": { "Id": SCAN } }]).to_string())).await?;
         let (tell, packets) = mpsc::channel(1);
         // A server that is not looking yet may turn the first call away.
         let stream = dial(devices).await?;
@@ -249,7 +253,8 @@ async fn next(
         let Message::Text(text) = message.context("the connection was closed")?? else { continue };
         let messages: Vec<Value> = serde_json::from_str(&text)?;
         for message in messages {
-            ensure!(message.get("Error").is_none(), "{message}");
+            let error = message.get("Error");
+            ensure!(error.is_none_or(|error| error["Id"] == SCAN), "{message}");
             if wanted(&message) {
                 return Ok(message);
             }
