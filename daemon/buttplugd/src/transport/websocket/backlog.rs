@@ -3,8 +3,8 @@
 //! The system takes packets long before the device reads them: minutes of them fit between a quick application and a slow device, and a stop
 //! would wait behind them all. So each device is pinged between its packets; its answer shows that it has read what came before.
 
-/// Packets that may follow a ping that is not answered yet. Together with those before it, a stop waits for no more than twice as many.
-const AFTER_PING: u32 = 4;
+/// After so many packets a ping goes out, and so many may follow it until it is answered: a stop waits for no more than twice as many.
+const BETWEEN_PINGS: u32 = 4;
 
 /// The packets of one device. Pure: whoever sends them tells.
 #[derive(Debug, Default)]
@@ -36,14 +36,14 @@ impl Backlog {
         self.ping == Ping::Answered
     }
 
-    /// Whether one is to be sent now: something is not known to be read.
+    /// Whether one is to be sent now: enough is not known to be read.
     pub(super) fn wants_ping(&self) -> bool {
-        self.takes_ping() && self.packets > 0
+        self.takes_ping() && self.packets >= BETWEEN_PINGS
     }
 
     /// Whether the device has to read something before it is sent more.
     pub(super) fn is_full(&self) -> bool {
-        self.answers == Answers::Yes && self.ping == Ping::Out && self.packets >= AFTER_PING
+        self.answers == Answers::Yes && self.ping == Ping::Out && self.packets >= BETWEEN_PINGS
     }
 
     /// A packet was sent.
@@ -79,9 +79,8 @@ mod tests {
     #[test]
     fn a_device_that_answers_is_sent_no_more_than_it_reads() {
         let mut backlog = Backlog::default();
-        send(&mut backlog);
         backlog.answered();
-        for _ in 0..=AFTER_PING {
+        for _ in 0..2 * BETWEEN_PINGS {
             send(&mut backlog);
         }
         assert!(backlog.is_full());
