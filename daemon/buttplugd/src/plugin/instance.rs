@@ -113,12 +113,6 @@ impl Instance {
         }
     }
 
-    /// The protocol's table.
-    #[must_use]
-    pub fn table(&self) -> &Table {
-        &self.table
-    }
-
     /// Says which model the device is: to be said before [`ProtocolEvent::Start`].
     pub fn set_model(&mut self, model: Model) {
         self.model = Some(Arc::new(model));

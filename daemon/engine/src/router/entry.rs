@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    definition::{resolved::Resolved, scale::OutputScale},
+    definition::scale::OutputScale,
     view::DeviceView,
-    vocabulary::{DeviceIndex, FeatureIndex, OutputKind},
+    vocabulary::{FeatureIndex, OutputKind},
 };
 
 /// A device that is ready to be driven.
@@ -31,29 +31,4 @@ pub struct OutputEntry {
     /// From the range that clients are shown to the device's own. `None` for an output that the user has switched off: it is
     /// not in the view, but a client that asks for it is told so.
     pub scale: Option<OutputScale>,
-}
-
-impl DeviceEntry {
-    /// The entry of a device with what the definitions and the user say of it. `default_gap_ms` is that of the transport.
-    #[must_use]
-    pub fn new(
-        resolved: &Resolved,
-        index: DeviceIndex,
-        transport: &'static str,
-        default_gap_ms: u32,
-    ) -> Self {
-        let outputs = resolved.features.iter().flat_map(|feature| {
-            feature.outputs.iter().map(|output| OutputEntry {
-                feature: feature.index,
-                kind: output.kind,
-                scale: output.scale,
-            })
-        });
-        Self {
-            view: Arc::new(resolved.view(index, default_gap_ms)),
-            transport,
-            protocol: Arc::from(resolved.protocol.definition.id.as_str()),
-            outputs: outputs.collect(),
-        }
-    }
 }
